@@ -1,0 +1,43 @@
+# Each target works alone on a bare checkout: it makes the virtual environment and installs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# Tests and recipes find real data sets here; where the folder is absent they say so and skip.
+ifneq ($(wildcard ../shared/data),)
+export SECATEURS_DATA ?= $(abspath ../shared/data)
+endif
+
+.PHONY: demo test test-slow bench lint format clean
+
+demo: $(STAMP)
+	$(BIN)/secateurs demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/surgery.py
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) runs
+
+# torch first and pinned, so that no later package pulls another build of it.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,plots,dev]'
+	touch $@

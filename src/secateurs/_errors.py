@@ -1,0 +1,60 @@
+"""Errors that say where, what was wanted, what was found, and what to do about it."""
+
+__all__ = [
+    "BudgetError",
+    "ConfigError",
+    "DataError",
+    "FileError",
+    "GraphError",
+    "PlanError",
+    "SecateursError",
+    "TrainingError",
+    "VerifyError",
+]
+
+
+class SecateursError(Exception):
+    """Base of every error that Secateurs raises on purpose.
+
+    Args:
+        where: the module path, file or key that is at fault.
+        wanted: what would have been right.
+        got: what was found, with the offending value.
+        cure: one sentence that tells the reader what to do.
+    """
+
+    def __init__(self, where: str, *, wanted: str, got: str, cure: str) -> None:
+        self.where, self.wanted, self.got, self.cure = where, wanted, got, cure
+        super().__init__(f"{where}: wanted {wanted}, got {got}. {cure}")
+
+
+class GraphError(SecateursError):
+    """The model could not be traced."""
+
+
+class PlanError(SecateursError):
+    """A plan that cannot be carried out; nothing was changed."""
+
+
+class BudgetError(PlanError):
+    """A budget that no allowed plan reaches."""
+
+
+class VerifyError(SecateursError):
+    """The cut model does not equal the masked dense model."""
+
+
+class ConfigError(SecateursError):
+    """A recipe or command line that does not make sense."""
+
+
+class DataError(SecateursError):
+    """Data that is missing, unreadable or of the wrong form."""
+
+
+class FileError(SecateursError):
+    """A file that is missing, damaged or cannot be written."""
+
+
+class TrainingError(SecateursError):
+    """Training cannot go on."""
