@@ -1,0 +1,71 @@
+"""How well a model does."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from secateurs._errors import TrainingError
+from secateurs.training._batches import BatchSource, check_first, placed
+from secateurs.training._device import resolve_device
+from secateurs.training._flags import preserved_flags
+from secateurs.training._records import Evaluation
+
+__all__ = ["evaluate", "score"]
+
+
+def evaluate(
+    model: nn.Module, batches: BatchSource, *, device: str = "auto", precision: Literal["32", "bf16"] = "32"
+) -> Evaluation:
+    """Loss and accuracy over all images of `batches`, each image counting once whatever its batch's size.
+
+    The model runs in eval mode and is left as it was: flags, device, weights.
+
+    Raises:
+        ConfigError: no such device.
+        TrainingError: no images, or scores and labels that do not fit.
+    """
+    place = resolve_device(device)
+    home = next((parameter.device for parameter in model.parameters()), place)
+
+    def forward(images: Tensor) -> Tensor:
+        with torch.autocast(place.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+            output: Tensor = model(images)
+        return output.float() if output.dtype == torch.bfloat16 else output
+
+    with preserved_flags(model):
+        try:
+            model.to(place).eval()
+            return score(forward, batches, place, channels_last=False)
+        finally:
+            model.to(home)
+
+
+# Not inference_mode: a model that keeps a tensor from this pass (a table of positions, say) must still train.
+@torch.no_grad()
+def score(
+    forward: Callable[[Tensor], Tensor], batches: BatchSource, device: torch.device, *, channels_last: bool
+) -> Evaluation:
+    """The mean loss, accuracy and top-5 accuracy of `forward`; sums stay on the device until the end."""
+    sums: list[Tensor] = []
+    images = classes = 0
+    for x, y in placed(batches, device, channels_last):
+        logits = forward(x)
+        if not sums:
+            check_first(logits, y)
+            classes = logits.shape[1]
+        sums.append(_sums(logits, y))
+        images += len(y)
+    if images == 0:
+        raise TrainingError("batches", wanted="at least one image", got="none", cure="Check the data's split.")
+    loss, right, among_five = (torch.stack(sums).cpu().double().sum(dim=0) / images).tolist()
+    return Evaluation(loss=loss, accuracy=right, top5_accuracy=among_five if classes >= 5 else None, images=images)
+
+
+def _sums(logits: Tensor, labels: Tensor) -> Tensor:
+    # Summed in the scores' own type within a batch; across batches, sums are added in float64 on the host.
+    loss = F.cross_entropy(logits, labels, reduction="sum")
+    best = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+    return torch.stack([loss, best[:, 0].sum().to(loss.dtype), best.sum().to(loss.dtype)])

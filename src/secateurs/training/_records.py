@@ -1,0 +1,65 @@
+"""What training and evaluation report."""
+
+from dataclasses import dataclass, field
+
+import torch
+
+__all__ = ["EpochRecord", "Evaluation", "TrainResult"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """One epoch of training. Two records are equal when they learned the same: times do not take part.
+
+    Attributes:
+        epoch: 0-based number of the epoch, of `epochs`.
+        lr: learning rate of the epoch's last step.
+        train_loss: mean over the epoch's images, each measured before the step that it took part in.
+        train_accuracy: fraction of those images whose highest score was the right class.
+        validation_loss: mean over the validation images after the epoch; None without validation.
+        validation_accuracy: the same, as a fraction; None without validation.
+        seconds: wall time of the epoch, validation included.
+        images_per_second: training images over the wall time of training alone.
+    """
+
+    epoch: int
+    epochs: int
+    lr: float
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    seconds: float = field(compare=False)
+    images_per_second: float = field(compare=False)
+
+    def __str__(self) -> str:
+        text = f"epoch {self.epoch + 1}/{self.epochs}  lr {self.lr:.4g}  "
+        text += f"loss {self.train_loss:.4f}  accuracy {self.train_accuracy:.4f}"
+        if self.validation_loss is not None and self.validation_accuracy is not None:
+            text += f"  validation loss {self.validation_loss:.4f}  accuracy {self.validation_accuracy:.4f}"
+        return f"{text}  {self.seconds:.1f} s  {self.images_per_second:,.0f} images/s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """A finished training run: one record per epoch, and the optimizer with its momentum, ready to go on."""
+
+    history: tuple[EpochRecord, ...]
+    optimizer: torch.optim.Optimizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How well a model does on `images` images.
+
+    Attributes:
+        loss: mean cross-entropy over the images, without label smoothing.
+        accuracy: fraction of images whose highest score is the right class.
+        top5_accuracy: fraction whose right class is among the five highest; None below five classes.
+        images: how many images were counted.
+    """
+
+    loss: float
+    accuracy: float
+    top5_accuracy: float | None
+    images: int

@@ -1,0 +1,29 @@
+"""The learning rate as a pure function of where training is."""
+
+import math
+
+from secateurs.training._options import TrainOptions
+
+__all__ = ["learning_rate"]
+
+
+def learning_rate(options: TrainOptions, epoch: int, step: int, steps_per_epoch: int) -> float:
+    """The rate of `step` (0-based) of `epoch` (0-based), `steps_per_epoch` steps to an epoch.
+
+    With s = epoch * steps_per_epoch + step, S = all steps and W = the warm-up's steps:
+
+    - warm-up, s < W: lr (s + 1) / W, so no step is wasted on a rate of zero;
+    - cosine, s >= W: lr (1 + cos(pi (s - W) / (S - W))) / 2 (Loshchilov and Hutter, 2017, without restarts);
+    - step: lr gamma^(milestones passed), counted from epoch 0, also during the warm-up;
+    - constant: lr.
+    """
+    now = epoch * steps_per_epoch + step
+    warmup = options.warmup_epochs * steps_per_epoch
+    ramp = min((now + 1) / warmup, 1.0) if warmup else 1.0
+    if options.schedule == "cosine":
+        # A loader that gives more batches than its length says must not raise the rate again.
+        after = min(max(now - warmup, 0) / (options.epochs * steps_per_epoch - warmup), 1.0)
+        return options.lr * ramp * (1 + math.cos(math.pi * after)) / 2
+    if options.schedule == "step":
+        return options.lr * ramp * options.gamma ** sum(epoch >= milestone for milestone in options.milestones)
+    return options.lr * ramp
