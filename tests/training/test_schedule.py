@@ -1,0 +1,43 @@
+import math
+
+import pytest
+
+from secateurs.training import TrainOptions, learning_rate
+
+
+def rates(options: TrainOptions, steps: int) -> list[float]:
+    return [learning_rate(options, epoch, step, steps) for epoch in range(options.epochs) for step in range(steps)]
+
+
+def test_cosine_by_hand() -> None:
+    options = TrainOptions(epochs=2, lr=0.4, schedule="cosine")
+    half = math.sqrt(0.5)
+    expected = [0.4, 0.2 * (1 + half), 0.2, 0.2 * (1 - half)]
+    assert rates(options, 2) == pytest.approx(expected)
+
+
+def test_warmup_then_cosine_by_hand() -> None:
+    options = TrainOptions(epochs=3, lr=1.0, schedule="cosine", warmup_epochs=1)
+    # Two steps up, the highest rate again at the first step after the warm-up, then four steps of half a wave.
+    expected = [0.5, 1.0, 1.0, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2]
+    assert rates(options, 2) == pytest.approx(expected)
+
+
+def test_step_by_hand() -> None:
+    options = TrainOptions(epochs=5, lr=0.1, schedule="step", milestones=(2, 4), gamma=0.1)
+    assert rates(options, 1) == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001])
+
+
+def test_step_with_warmup_multiplies_both() -> None:
+    options = TrainOptions(epochs=3, lr=0.8, schedule="step", milestones=(1,), gamma=0.5, warmup_epochs=2)
+    assert rates(options, 2) == pytest.approx([0.2, 0.4, 0.3, 0.4, 0.4, 0.4])
+
+
+def test_constant_with_warmup() -> None:
+    options = TrainOptions(epochs=2, lr=0.3, schedule="constant", warmup_epochs=1)
+    assert rates(options, 3) == pytest.approx([0.1, 0.2, 0.3, 0.3, 0.3, 0.3])
+
+
+def test_cosine_does_not_rise_again_past_its_end() -> None:
+    options = TrainOptions(epochs=1, lr=0.3, schedule="cosine")
+    assert learning_rate(options, 0, 7, 4) == pytest.approx(0.0)
