@@ -1,6 +1,7 @@
 """Training: optimisation, schedules, checkpoints, evaluation. Knows nothing of pruning."""
 
 from secateurs.training._batches import BatchSource
+from secateurs.training._device import resolve_device
 from secateurs.training._evaluate import evaluate
 from secateurs.training._optimizer import make_optimizer
 from secateurs.training._options import TrainOptions
@@ -17,5 +18,6 @@ __all__ = [
     "evaluate",
     "learning_rate",
     "make_optimizer",
+    "resolve_device",
     "train",
 ]
