@@ -2,5 +2,6 @@
 
 from secateurs._errors import SecateursError
 from secateurs._version import __version__
+from secateurs.graph import Axis, Cost, Graph, Plan, trace
 
-__all__ = ["SecateursError", "__version__"]
+__all__ = ["Axis", "Cost", "Graph", "Plan", "SecateursError", "__version__", "trace"]

@@ -1,0 +1,388 @@
+"""One operator call as a rule sees it, and the mode that sends every call through its rule."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from secateurs.graph._labels import Algebra, Label
+
+__all__ = ["Call", "Info", "LabelMode", "Mark", "Masks", "Record", "Rule", "SizeUse", "Storage", "Term"]
+
+Labels = tuple[Label | None, ...]
+Rule = Callable[["Call"], None]
+MarkKind = Literal["channel", "hidden", "embed", "head", "head_dim", "group", "inexact"]
+
+
+class Info(NamedTuple):
+    """What is known about a tensor."""
+
+    labels: Labels
+    grad: bool = False
+    """Whether a backward pass would need its gradient."""
+    origin: str | None = None
+    """Path of the parameter or buffer that it is a view of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """Multiply-adds of one contraction: `factor` times the kept sizes of `labels`."""
+
+    where: str
+    factor: int
+    labels: tuple[Label, ...]
+    backward: int
+    """How many gradients of the same cost a backward pass takes: 0, 1 or 2."""
+
+
+@dataclass(kw_only=True)
+class Storage:
+    """One allocation: `factor` bytes times the kept sizes of `labels`, alive from operator `born` to `last`."""
+
+    factor: int
+    labels: tuple[Label, ...]
+    born: int
+    last: int
+    owner: Any
+    """Keeps the storage alive, so that its address is not used again during the trace."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """Something said about the units of a label."""
+
+    kind: MarkKind
+    label: Label
+    path: str | None = None
+    """The producing parameter or module, where the operator produces these units."""
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeUse:
+    """The code asks for a size: the expression must equal the kept size of the label."""
+
+    expression: Any
+    label: Label
+    where: str
+    """File, line and operator."""
+
+
+@dataclass(kw_only=True)
+class Record:
+    """All that a trace writes down beside the labels."""
+
+    terms: list[Term] = field(default_factory=list)
+    storages: dict[int, Storage] = field(default_factory=dict)
+    marks: list[Mark] = field(default_factory=list)
+    sizes: list[SizeUse] = field(default_factory=list)
+    constant: dict[Any, str] = field(default_factory=dict)
+    """Attributes whose value the code uses as a number, and where: surgery may not set them."""
+    uncounted: dict[str, int] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    operators: int = 0
+
+
+@dataclass(kw_only=True)
+class Masks:
+    """The positions that a masked run treats as gone."""
+
+    removed: npt.NDArray[np.bool_]
+    """Roots that are removed, by atom number."""
+
+
+class LabelMode(TorchDispatchMode):
+    """Runs every operator through its rule.
+
+    With a `record` it is a trace: the rules' findings are written down. With `masks` it computes what the cut
+    model would compute, on the dense model.
+    """
+
+    def __init__(
+        self, algebra: Algebra, roots: Mapping[int, Info], *, record: Record | None = None, masks: Masks | None = None
+    ) -> None:
+        super().__init__()
+        self.algebra, self.roots, self.record, self.masks = algebra, roots, record, masks
+        self.modules: list[str] = [""]
+        self.sized = False
+        """Set while the function mode looks after the provenance of the sizes in the running call."""
+        self.scopes: dict[str, Any] = {}
+        """Arguments of the running function that rules ask for by name (`groups`, `chunks`)."""
+
+    def info(self, tensor: Tensor) -> Info:
+        """Labels and more of a tensor; dims of tensors never seen before have none."""
+        known: Info | None = self.roots.get(id(tensor)) or getattr(tensor, "_secateurs_info", None)
+        return known if known is not None else Info((None,) * tensor.dim())
+
+    def keep(self, tensor: Tensor) -> None:
+        """The caller holds this tensor during the whole call."""
+        if self.record is not None:
+            touch(self.record, tensor, self.info(tensor)).last = _END
+
+    def keep_outputs(self, output: Any, *, free: bool) -> None:
+        """The call returns these tensors: they stay alive, and unless `free` their sizes are promised."""
+        for tensor in tree_leaves(output):
+            if isinstance(tensor, Tensor):
+                self.keep(tensor)
+                for label in self.info(tensor).labels:
+                    if not free:
+                        self.algebra.fix(label, "an output of the model")
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        from secateurs.graph.rules import rule_for
+
+        rule = rule_for(func)
+        if rule is None:
+            return func(*args, **(kwargs or {}))
+        call = Call(self, func, args, kwargs or {})
+        rule(call)
+        call.close()
+        return call.out
+
+
+class Call:
+    """One operator call: its arguments, its labels, its result, and what a rule may say about it.
+
+    The operator runs when `out` is first read. What a rule says with `contract` or `gather` before that decides
+    what a masked run reads.
+    """
+
+    def __init__(self, mode: LabelMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.mode, self.func, self.args, self.kwargs = mode, func, args, kwargs
+        self.algebra = mode.algebra
+        self._out: Any = None
+        self._done = False
+        self._assigned = False
+        self._zeros: list[tuple[int, int, Label]] = []
+
+    # ------------------------------------------------------------------ reading
+
+    @property
+    def name(self) -> str:
+        """The operator, for example `aten.add`."""
+        return str(self.func.overloadpacket)
+
+    @property
+    def tracing(self) -> bool:
+        """Whether findings are recorded (and not a masked run)."""
+        return self.mode.record is not None
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All tensors among the arguments, in order."""
+        return [leaf for leaf in tree_leaves((self.args, self.kwargs)) if isinstance(leaf, Tensor)]
+
+    def argument(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument given by position or by name."""
+        return self.args[position] if position < len(self.args) else self.kwargs.get(name, default)
+
+    def labels(self, tensor: Tensor | None) -> Labels:
+        """One label per dim of an argument."""
+        return () if tensor is None else self.mode.info(tensor).labels
+
+    def why(self, text: str) -> str:
+        """A reason that names the operator and the module it ran in."""
+        module = self.mode.modules[-1]
+        return f"{text} ({self.name}{f' in {module}' if module else ''})"
+
+    # ------------------------------------------------------------------ running
+
+    @property
+    def out(self) -> Any:
+        """The result; the operator runs now if it has not."""
+        if not self._done:
+            self.put(self.func(*self._masked_args(), **self.kwargs))
+        return self._out
+
+    def put(self, result: Any) -> None:
+        """Take `result` as what the operator returned."""
+        self._out, self._done = result, True
+
+    def kept(self, label: Label | None) -> Tensor | None:
+        """Indices of the positions that a masked run keeps; `None` where all are."""
+        masks = self.mode.masks
+        if masks is None or label is None:
+            return None
+        gone = self.algebra.removed_rows(label, masks.removed)
+        return torch.from_numpy(np.flatnonzero(~gone)) if gone.any() else None
+
+    def gather(self, tensor: Tensor, dims: Sequence[int]) -> Tensor:
+        """The tensor at the kept positions of some dims."""
+        labels = self.labels(tensor)
+        for dim in dims:
+            index = self.kept(labels[dim])
+            if index is not None:
+                tensor = tensor.index_select(dim, index.to(tensor.device))
+        return tensor
+
+    def scatter(self, values: Tensor, like: Tensor, dims: Sequence[int]) -> Tensor:
+        """The inverse of `gather`: zeros of the shape of `like` with `values` at the kept positions."""
+        for dim in dims:
+            index = self.kept(self.labels(like)[dim])
+            if index is not None:
+                shape = list(values.shape)
+                shape[dim] = like.shape[dim]
+                values = values.new_zeros(shape).index_copy_(dim, index.to(values.device), values)
+        return values
+
+    def _masked_args(self) -> tuple[Any, ...]:
+        args = list(self.args)
+        for position, dim, label in self._zeros:
+            gone = self.algebra.removed_rows(label, self.mode.masks.removed) if self.mode.masks else np.zeros(0)
+            if gone.any():
+                shape = [1] * args[position].dim()
+                shape[dim] = -1
+                mask = torch.from_numpy(gone).to(args[position].device).reshape(shape)
+                args[position] = args[position].masked_fill(mask, 0)
+        return tuple(args)
+
+    # ------------------------------------------------------------------ saying
+
+    def unify(
+        self, first: Label | None, second: Label | None, text: str = "tied to a dimension that cannot be cut"
+    ) -> None:
+        """Both labels are cut together."""
+        if first is not second:
+            self.algebra.unify(first, second, self.why(text))
+
+    def fix(self, label: Label | None, text: str) -> None:
+        """The label may not be cut. A masked run has nothing to add to the reasons."""
+        if self.tracing:
+            self.algebra.fix(label, self.why(text))
+
+    def contract(self, first: tuple[int, int], second: tuple[int, int]) -> None:
+        """Two arguments, given as (position, dim), are multiplied and summed over these dims."""
+        labels = [self.labels(self.args[position])[dim] for position, dim in (first, second)]
+        self.unify(labels[0], labels[1], "reads a dimension that cannot be cut")
+        self.read(*first)
+        self.read(*second)
+
+    def read(self, position: int, dim: int) -> None:
+        """The operator sums over a dim of an argument: a masked run sees zeros at its removed positions."""
+        label = self.labels(self.args[position])[dim]
+        if label is not None and self.mode.masks is not None:
+            self._zeros.append((position, dim, label))
+
+    def assign(self, *outputs: Sequence[Label | None]) -> None:
+        """Labels of each tensor that the operator returns."""
+        self._assigned = True
+        results = self.out if isinstance(self.out, (tuple, list)) else [self.out]
+        tensors = [result for result in results if isinstance(result, Tensor)]
+        grad = self.tracing and any(self.mode.info(tensor).grad for tensor in self.tensors)
+        for tensor, labels in zip(tensors, outputs, strict=False):
+            self._set(tensor, tuple(labels), grad, None)
+
+    def assign_view(self, *outputs: Sequence[Label | None]) -> None:
+        """`assign` for views: they keep the origin of the first argument."""
+        self._assigned = True
+        source = self.mode.info(self.args[0])
+        results = self.out if isinstance(self.out, (tuple, list)) else [self.out]
+        for tensor, labels in zip(results, outputs, strict=True):
+            self._set(tensor, tuple(labels), source.grad, source.origin)
+
+    def _set(self, tensor: Tensor, labels: Labels, grad: bool, origin: str | None) -> None:
+        if id(tensor) in self.mode.roots:
+            return
+        if len(labels) != tensor.dim():
+            raise ValueError(f"{self.name}: {len(labels)} labels for {tensor.dim()} dims")
+        for size, label in zip(tensor.shape, labels, strict=True):
+            if label is not None and len(label) != size:
+                raise ValueError(f"{self.name}: a label of {len(label)} positions on a dim of {size}")
+            if label is not None and size == 1:
+                self.fix(label, "a single position")
+        labels = tuple(None if size == 1 else label for size, label in zip(tensor.shape, labels, strict=True))
+        tensor._secateurs_info = Info(labels, grad and tensor.is_floating_point(), origin)  # type: ignore[attr-defined]
+
+    def mark(self, kind: MarkKind, label: Label | None, *, producer: Tensor | None = None, text: str = "") -> None:
+        """Say what the units of a label are; with `producer`, that this operator makes them from that weight."""
+        if self.mode.record is None or label is None:
+            return
+        path = None
+        if producer is not None:
+            path = self.mode.info(producer).origin or self.mode.modules[-1] or self.name
+        self.mode.record.marks.append(Mark(kind=kind, label=label, path=path, why=self.why(text) if text else ""))
+
+    def macs(self, dims: Sequence[tuple[int, Label | None]], operands: Sequence[Tensor]) -> None:
+        """Multiply-adds of this call: the product of the dims, each a size and its label."""
+        if self.mode.record is None:
+            return
+        factor, labels = _factor(dims)
+        backward = sum(self.mode.info(operand).grad for operand in operands)
+        where = self.mode.modules[-1]
+        self.mode.record.terms.append(Term(where=where, factor=factor, labels=labels, backward=backward))
+
+    def size(self, name: str, label: Label | None, literal: int) -> None:
+        """The operator takes the size of `label` as an argument called `name`; tie it to where it came from."""
+        if self.mode.record is None or label is None:
+            return
+        source = self.mode.scopes.get(name)
+        if source is None:
+            self.fix(label, f"{name}={literal} is written in the code")
+        else:
+            self.mode.record.sizes.append(SizeUse(expression=source[0], label=label, where=source[1]))
+
+    # ------------------------------------------------------------------ bookkeeping
+
+    def close(self) -> None:
+        """After the rule: outputs it left alone have no labels, and the trace's ledger is kept."""
+        if not self._assigned:
+            for tensor in tree_leaves(self.out):
+                if isinstance(tensor, Tensor) and getattr(tensor, "_secateurs_info", None) is None:
+                    self._set(tensor, (None,) * tensor.dim(), False, None)
+        record = self.mode.record
+        if record is None:
+            return
+        record.operators += 1
+        for tensor in self.tensors:
+            path = self.mode.info(tensor).origin
+            if path is not None:
+                record.used.add(path)
+        for tensor in (*self.tensors, *tree_leaves(self.out)):
+            if isinstance(tensor, Tensor):
+                touch(record, tensor, self.mode.info(tensor))
+
+    def uncounted(self) -> None:
+        """Note that this call computes something that is not in the multiply-adds."""
+        if self.mode.record is not None:
+            counts = self.mode.record.uncounted
+            counts[self.name] = counts.get(self.name, 0) + 1
+
+
+_END = 2**62
+"""Later than every operator."""
+
+
+def touch(record: Record, tensor: Tensor, info: Info) -> Storage:
+    """Note that the running operator uses the storage of a tensor; weights count nothing."""
+    owner = tensor.untyped_storage()
+    storage = record.storages.get(owner._cdata)
+    if storage is None:
+        factor, labels = _factor(list(zip(tensor.shape, info.labels, strict=True)))
+        if info.origin is not None:
+            factor, labels = 0, ()
+        storage = Storage(
+            factor=factor * tensor.element_size(),
+            labels=labels,
+            born=record.operators,
+            last=record.operators,
+            owner=owner,
+        )
+        record.storages[owner._cdata] = storage
+    storage.last = max(storage.last, record.operators)
+    return storage
+
+
+def _factor(dims: Sequence[tuple[int, Label | None]]) -> tuple[int, tuple[Label, ...]]:
+    """The sizes without labels multiplied, and the labels of the others."""
+    factor = 1
+    for size, label in dims:
+        factor *= int(size) if label is None else 1
+    return factor, tuple(label for _, label in dims if label is not None)

@@ -1,0 +1,171 @@
+"""What a model costs under any plan, computed from labels without running it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from secateurs.graph._call import Record
+from secateurs.graph._labels import Algebra, Label
+
+__all__ = ["Cost", "CostModel", "Weight"]
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one call of a model takes.
+
+    Attributes:
+        params: parameters, shared ones once.
+        bytes: bytes of parameters and buffers.
+        macs: multiply-adds of all contractions of one call on the traced arguments.
+        activation_bytes: largest sum of live activations, inputs and outputs included, at inference.
+        train_gops: operations of forward and backward of one such call, in 1e9, 2 per multiply-add; 0 where the
+            cost was asked for without `train`.
+        uncounted: operators that compute something but have no multiply-adds, and how often they ran.
+    """
+
+    params: int
+    bytes: int
+    macs: int
+    activation_bytes: int
+    train_gops: float
+    uncounted: Mapping[str, int]
+
+    def __str__(self) -> str:
+        rows = [f"{name:<17}{value:>18,}" for name, value in asdict(self).items() if name != "uncounted"]
+        others = ", ".join(f"{name} x{count}" for name, count in sorted(self.uncounted.items()))
+        return "\n".join([*rows, f"not counted: {others or 'nothing'}"])
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads."""
+        return {**asdict(self), "uncounted": dict(self.uncounted)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Cost":
+        """The inverse of `to_json`."""
+        return cls(**content)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weight:
+    """A parameter or buffer: its sizes are `factor` times the kept sizes of its labels."""
+
+    factor: int
+    labels: tuple[Label, ...]
+    itemsize: int
+    is_parameter: bool
+
+
+class CostModel:
+    """Counts of everything, as products of the kept sizes of labels.
+
+    All distinct labels are resolved once; a plan is a mark per root, so that one evaluation is a few array
+    operations, whatever the model.
+    """
+
+    def __init__(self, algebra: Algebra, record: Record, weights: Sequence[Weight]) -> None:
+        self._labels = _LabelTable(algebra)
+        self._uncounted = dict(record.uncounted)
+        self._macs = self._labels.products((term.factor, term.labels) for term in record.terms)
+        self._backward = np.array([term.backward for term in record.terms], dtype=np.int64)
+        self._weights = self._labels.products((weight.factor, weight.labels) for weight in weights)
+        self._itemsize = np.array([weight.itemsize for weight in weights], dtype=np.int64)
+        self._is_parameter = np.array([weight.is_parameter for weight in weights], dtype=bool)
+        storages = list(record.storages.values())
+        self._activations = self._labels.products((storage.factor, storage.labels) for storage in storages)
+        lives = [[storage.born, min(storage.last, record.operators)] for storage in storages]
+        self._lives = np.array(lives, dtype=np.int64).reshape(-1, 2)
+        self._labels.close()
+
+    def macs(self, removed: BoolArray) -> int:
+        """Multiply-adds once the marked roots are removed."""
+        return int(self._macs(self._labels.kept(removed)).sum())
+
+    def count(self, removed: BoolArray) -> dict[str, int]:
+        """`macs`, `params` and `bytes` once the marked roots are removed."""
+        kept = self._labels.kept(removed)
+        sizes = self._weights(kept)
+        return {
+            "macs": int(self._macs(kept).sum()),
+            "params": int(sizes[self._is_parameter].sum()),
+            "bytes": int((sizes * self._itemsize).sum()),
+        }
+
+    def cost(self, removed: BoolArray, *, train: bool = True) -> Cost:
+        """Everything, once the marked roots are removed."""
+        kept = self._labels.kept(removed)
+        macs = self._macs(kept)
+        gops = float((2 * macs * (1 + self._backward)).sum()) / 1e9 if train else 0.0
+        return Cost(
+            **self.count(removed),
+            activation_bytes=self._peak(self._activations(kept)),
+            train_gops=gops,
+            uncounted=self._uncounted,
+        )
+
+    def _peak(self, sizes: npt.NDArray[np.int64]) -> int:
+        if not len(sizes):
+            return 0
+        changes = np.zeros(int(self._lives.max()) + 2, dtype=np.int64)
+        np.add.at(changes, self._lives[:, 0], sizes)
+        np.add.at(changes, self._lives[:, 1] + 1, -sizes)
+        return int(changes.cumsum().max())
+
+
+class _LabelTable:
+    """Distinct labels, and how many of their positions are kept."""
+
+    def __init__(self, algebra: Algebra) -> None:
+        self._algebra = algebra
+        self._by_id: dict[int, int] = {}
+        self._by_content: dict[bytes, int] = {}
+        self._alive: list[Label] = []
+        self._plain: list[tuple[int, Label]] = []
+        self._products: list[tuple[int, Label]] = []
+        self._count = 1  # number 0 stands for "no label", of size 1
+
+    def number(self, label: Label) -> int:
+        """The number of a label; equal ones have equal numbers."""
+        known = self._by_id.get(id(label))
+        if known is not None:
+            return known
+        resolved = self._algebra.free(label)
+        content = resolved.tobytes() + bytes([resolved.shape[1] % 256])
+        number = self._by_content.setdefault(content, self._count)
+        if number == self._count:
+            self._count += 1
+            (self._plain if resolved.shape[1] == 1 else self._products).append((number, resolved))
+        self._by_id[id(label)] = number
+        self._alive.append(label)
+        return number
+
+    def products(self, rows: Iterable[tuple[int, Sequence[Label]]]) -> Callable[[npt.NDArray[np.int64]], Any]:
+        """A function from kept sizes per label to factor x kept x kept ... per row."""
+        entries = [(factor, [self.number(label) for label in labels]) for factor, labels in rows]
+        width = max((len(numbers) for _, numbers in entries), default=0)
+        table = np.zeros((len(entries), max(width, 1)), dtype=np.int64)
+        for row, (_, numbers) in enumerate(entries):
+            table[row, : len(numbers)] = numbers
+        factors = np.array([factor for factor, _ in entries], dtype=np.int64)
+        return lambda kept: factors * kept[table].prod(1) if len(factors) else factors
+
+    def close(self) -> None:
+        """All labels are known."""
+        rows = [label[:, 0] for _, label in self._plain]
+        self._rows = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
+        self._starts = np.cumsum([0, *[len(row) for row in rows]])[:-1]
+        self._numbers = np.array([number for number, _ in self._plain], dtype=np.int64)
+
+    def kept(self, removed: BoolArray) -> npt.NDArray[np.int64]:
+        """How many positions of every label stay, by its number."""
+        kept = np.ones(self._count, dtype=np.int64)
+        if len(self._rows):
+            kept[self._numbers] = np.add.reduceat((~removed[self._rows]).astype(np.int64), self._starts)
+        for number, label in self._products:
+            kept[number] = int((~removed[label].any(1)).sum())
+        return kept

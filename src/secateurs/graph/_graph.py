@@ -1,0 +1,243 @@
+"""The graph: what may be cut in a model, what it costs, and plans made from it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+from secateurs._errors import PlanError
+from secateurs.graph._axes import Axis, Fixed, find_axes, find_fixed
+from secateurs.graph._call import Info, Record
+from secateurs.graph._cost import Cost, CostModel, Weight
+from secateurs.graph._inputs import describe_inputs
+from secateurs.graph._labels import Algebra
+from secateurs.graph._modules import declared_sizes
+from secateurs.graph._plan import Cut, Edit, Plan
+from secateurs.graph._solve import Conflict, SizeSolver
+
+__all__ = ["Graph"]
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+class Graph:
+    """What may be cut in a model. Made by `trace`; refers to the model and changes nothing in it.
+
+    Attributes:
+        model: the traced module.
+        axes: every prunable dimension, in execution order of its first producer.
+        fixed: what may not be cut, and why.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        algebra: Algebra,
+        record: Record,
+        weights: Mapping[str, Info],
+    ) -> None:
+        self.model, self.args, self.kwargs = model, args, dict(kwargs)
+        self.algebra, self.weights, self.operators = algebra, weights, record.operators
+        self._solver = SizeSolver(algebra, record)
+        self.axes = self._solvable_axes(record)
+        self.fixed: tuple[Fixed, ...] = find_fixed(algebra, weights)
+        self._by_name = {axis.name: axis for axis in self.axes}
+        tensors = dict([*model.named_parameters(), *model.named_buffers()])
+        self.shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({p: tuple(t.shape) for p, t in tensors.items()})
+        self.counts = CostModel(algebra, record, _weigh(model, weights))
+
+    def _solvable_axes(self, record: Record) -> tuple[Axis, ...]:
+        """Axes without those whose sizes the code fixes by what it computes: each is tried alone."""
+        while True:
+            axes = find_axes(self.algebra, self.weights, record.marks)
+            stuck = {axis.name: why for axis in axes if (why := self._why_stuck(axis))}
+            if not stuck:
+                return axes
+            for axis in axes:
+                if axis.name in stuck:
+                    self.algebra.fix(axis.atoms[:, None], stuck[axis.name])
+
+    def _why_stuck(self, axis: Axis) -> str:
+        if axis.size == 1:
+            return "a single unit"
+        touching = [i for i, atoms in enumerate(self._solver.touched()) if np.isin(axis.atoms, atoms).any()]
+        if not touching:
+            return ""
+        removed = self.removed_roots({axis.name: axis.atoms[:1]})
+        conflicts = self._solver.solve(removed, touching)[1]
+        return str(conflicts[0]) if conflicts else ""
+
+    # ------------------------------------------------------------------ reading
+
+    def __getitem__(self, name: str) -> Axis:
+        """The axis of that name.
+
+        Raises:
+            PlanError: there is none; the nearest names are given.
+        """
+        if name not in self._by_name:
+            near = get_close_matches(str(name), self._by_name, n=3)
+            wanted = f"one of {', '.join(near)}" if near else "the name of an axis"
+            raise PlanError(f"axis {name!r}", wanted=wanted, got="no such axis", cure="print(graph) lists all axes.")
+        return self._by_name[name]
+
+    def tensor(self, path: str) -> Tensor:
+        """The model's parameter or buffer at a path, as it is now."""
+        parent, _, name = path.rpartition(".")
+        tensor: Tensor = getattr(self.model.get_submodule(parent), name)
+        return tensor
+
+    def cost(self, plan: Plan | None = None, *, train: bool = True) -> Cost:
+        """The cost of one call on the traced arguments, dense or as after a plan; the model is not run."""
+        removed = {} if plan is None else {name: self[name].atoms[list(units)] for name, units in plan.removed.items()}
+        return self.counts.cost(self.removed_roots(removed), train=train)
+
+    def removed_roots(self, atoms: Mapping[str, npt.NDArray[np.int64]]) -> BoolArray:
+        """A mark per atom of the algebra, set for the given ones."""
+        removed = np.zeros(len(self.algebra), dtype=bool)
+        for array in atoms.values():
+            removed[array] = True
+        return removed
+
+    def __str__(self) -> str:
+        rows = [f"{'axis':<44}{'kind':<10}{'units':>7}  {'exact':<6}{'members':>8}"]
+        for axis in self.axes:
+            exact = "yes" if axis.exact else "no"
+            rows.append(f"{axis.name:<44}{axis.kind:<10}{axis.size:>7}  {exact:<6}{len(axis.members):>8}")
+        rows += ["", f"{len(self.axes)} axes, {sum(axis.size for axis in self.axes):,} units"]
+        if self.fixed:
+            rows += ["", "not prunable:", *[f"  {entry}" for entry in self.fixed]]
+        return "\n".join(rows)
+
+    def __repr__(self) -> str:
+        return f"Graph({type(self.model).__name__}, {len(self.axes)} axes, {self.operators} operators)"
+
+    # ------------------------------------------------------------------ planning
+
+    def plan(self, removed: Mapping[str, Iterable[int] | Tensor]) -> Plan:
+        """A plan that removes the given units of the given axes, fully checked; nothing is changed.
+
+        Raises:
+            PlanError: an unknown axis, an index out of range or not an integer, everything removed, or a cut that
+                the model's code cannot follow.
+        """
+        units = {name: _checked_units(self[name], indices) for name, indices in removed.items()}
+        units = {name: indices for name, indices in units.items() if indices}
+        roots = self.removed_roots({name: self[name].atoms[list(indices)] for name, indices in units.items()})
+        edits, conflicts = self._solver.solve(roots)
+        if conflicts:
+            raise _refused(units, conflicts)
+        cuts = self._cuts(units, roots)
+        replaced = self._replaced(cuts)
+        return Plan(
+            removed=MappingProxyType(units),
+            sizes=MappingProxyType({axis.name: axis.size for axis in self.axes}),
+            cuts=cuts,
+            edits=(*edits, *self._declared(cuts, edits)),
+            replaced=replaced,
+            shapes=self.shapes,
+            aliases=MappingProxyType(_aliases(self.model)),
+            inputs=describe_inputs(self.args, self.kwargs),
+            before=self.cost(),
+            cost=self.counts.cost(roots),
+            graph=self,
+        )
+
+    def _cuts(self, units: Mapping[str, Sequence[int]], roots: BoolArray) -> tuple[Cut, ...]:
+        places = sorted({(member.path, member.dim) for name in units for member in self[name].members})
+        cuts = []
+        for path, dim in places:
+            label = self.weights[path].labels[dim]
+            assert label is not None
+            gone = self.algebra.removed_rows(label, roots)
+            if gone.all():
+                cure = "Keep at least one unit on every dim."
+                raise PlanError(f"{path}[{dim}]", wanted="a unit that stays", got="all removed", cure=cure)
+            positions = tuple(int(position) for position in np.flatnonzero(gone))
+            cuts.append(Cut(path=path, dim=dim, size=len(label), removed=positions))
+        return tuple(cut for cut in cuts if cut.removed)
+
+    def _replaced(self, cuts: Sequence[Cut]) -> tuple[str, ...]:
+        touched = {cut.path for cut in cuts}
+        return tuple(
+            path
+            for path, module in self.model.named_modules(remove_duplicate=False)
+            if type(module) is nn.MultiheadAttention and any(name.startswith(f"{path}.") for name in touched)
+        )
+
+    def _declared(self, cuts: Sequence[Cut], edits: Sequence[Edit]) -> list[Edit]:
+        """Edits of the attributes in which torch's layers repeat their sizes."""
+        shapes = {path: list(shape) for path, shape in self.shapes.items()}
+        for cut in cuts:
+            shapes[cut.path][cut.dim] -= len(cut.removed)
+        groups = {edit.path: edit.after for edit in edits if edit.name == "groups"}
+        found = []
+        for owner in sorted({cut.path.rpartition(".")[0] for cut in cuts}):
+            module = self.model.get_submodule(owner)
+            own = {name: tuple(shapes[f"{owner}.{name}".lstrip(".")]) for name in _own_tensors(module, owner, shapes)}
+            sizes = declared_sizes(module, own, groups.get(owner, getattr(module, "groups", 1)))
+            for name, after in sizes.items():
+                before = getattr(module, name)
+                if before != after:
+                    found.append(Edit(path=owner, name=name, index=None, before=before, after=after))
+        return found
+
+
+def _own_tensors(module: nn.Module, owner: str, shapes: Mapping[str, Any]) -> list[str]:
+    names = [*module._parameters, *module._buffers]
+    return [name for name in names if f"{owner}.{name}".lstrip(".") in shapes]
+
+
+def _checked_units(axis: Axis, indices: Iterable[int] | Tensor) -> tuple[int, ...]:
+    given = indices.tolist() if isinstance(indices, Tensor) else list(indices)
+    where = f"axis {axis.name!r}"
+    for index in given:
+        if isinstance(index, bool) or not isinstance(index, (int, np.integer)):
+            raise PlanError(where, wanted="integer unit indices", got=repr(index), cure="Pass the indices to remove.")
+        if not 0 <= index < axis.size:
+            wanted = f"unit indices from 0 to {axis.size - 1}"
+            raise PlanError(where, wanted=wanted, got=str(index), cure="Remove units that the axis has.")
+    units = tuple(sorted({int(index) for index in given}))
+    if len(units) == axis.size:
+        raise PlanError(where, wanted="a unit that stays", got=f"all {axis.size} removed", cure="Keep at least one.")
+    return units
+
+
+def _refused(units: Mapping[str, Sequence[int]], conflicts: Sequence[Conflict]) -> PlanError:
+    first = conflicts[0]
+    more = f" and {len(conflicts) - 1} more places" if len(conflicts) > 1 else ""
+    cure = f"Leave out or change one of the axes {', '.join(list(units)[:5])}."
+    return PlanError(f"{first.where}{more}", wanted=f"a size of {first.wanted}", got=first.got, cure=cure)
+
+
+def _aliases(model: nn.Module) -> dict[str, str]:
+    """Every further path of a tied parameter or buffer, to its first path."""
+    first: dict[int, str] = {}
+    aliases = {}
+    named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    for path, tensor in named:
+        canonical = first.setdefault(id(tensor), path)
+        if canonical != path:
+            aliases[path] = canonical
+    return aliases
+
+
+def _weigh(model: nn.Module, weights: Mapping[str, Info]) -> list[Weight]:
+    found = []
+    tensors: dict[str, tuple[Tensor, bool]] = {path: (tensor, True) for path, tensor in model.named_parameters()}
+    tensors |= {path: (tensor, False) for path, tensor in model.named_buffers()}
+    for path, (tensor, is_parameter) in tensors.items():
+        labels = weights[path].labels
+        factor = 1
+        for size, label in zip(tensor.shape, labels, strict=True):
+            factor *= int(size) if label is None else 1
+        given = tuple(label for label in labels if label is not None)
+        found.append(Weight(factor=factor, labels=given, itemsize=tensor.element_size(), is_parameter=is_parameter))
+    return found

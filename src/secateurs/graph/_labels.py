@@ -1,0 +1,328 @@
+"""The label algebra: which positions of which dims disappear together.
+
+Every dim of every tensor carries a label: `None` (it never changes) or an int array `[n, k]` of *atoms*: position
+`i` disappears as soon as any of its `k` atoms is removed. Atom 0 fills rows up: it is never removed. Four
+operations exist: `unify`, `split`, `merge` and `fix`; all of them work on whole arrays, never position by position.
+
+Atoms live in a union-find forest. A root may be *bound* to a product of other atoms, as a type variable is bound
+during inference: that is how a plain `Linear(E)` turns into `heads x head_dim` everywhere once a view says so.
+"""
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["NO_UNITS", "Algebra", "IntArray", "Label", "stack_columns"]
+
+IntArray = npt.NDArray[np.int64]
+Label = IntArray
+"""Int array [n, k] of atoms; row i disappears when any of its atoms does."""
+
+
+NO_UNITS = "a dimension without units"
+"""Reason of dims that nobody would want to cut, such as the offsets of a kernel; not reported."""
+
+
+class Algebra:
+    """A growing set of atoms and everything known about them."""
+
+    def __init__(self) -> None:
+        self._parent: IntArray = np.zeros(1024, dtype=np.int64)
+        self._factors: IntArray = np.zeros((1024, 2), dtype=np.int64)
+        self._reason: IntArray = np.zeros(1024, dtype=np.int64)
+        self._size = 1
+        self.version = 0
+        """Counts the changes, so that results can be cached between them."""
+        self.reasons: list[str] = ["", NO_UNITS]
+        self._reason_ids: dict[str, int] = {NO_UNITS: 1}
+        self._reason[0] = 1
+
+    def __len__(self) -> int:
+        return self._size
+
+    def copy(self) -> "Algebra":
+        """An independent algebra in the same state."""
+        other = Algebra()
+        other._parent, other._factors = self._parent.copy(), self._factors.copy()
+        other._reason, other._size, other.version = self._reason.copy(), self._size, self.version
+        other.reasons, other._reason_ids = list(self.reasons), dict(self._reason_ids)
+        return other
+
+    def fresh(self, n: int) -> Label:
+        """A plain label [n, 1] of `n` atoms that nothing else has."""
+        start, self._size = self._size, self._size + n
+        while self._size > len(self._parent):
+            self._parent = np.concatenate([self._parent, np.zeros_like(self._parent)])
+            self._factors = np.concatenate([self._factors, np.zeros_like(self._factors)])
+            self._reason = np.concatenate([self._reason, np.zeros_like(self._reason)])
+        atoms = np.arange(start, self._size, dtype=np.int64)
+        self._parent[atoms] = atoms
+        return atoms[:, None]
+
+    # ------------------------------------------------------------------ reading
+
+    def find(self, atoms: IntArray) -> IntArray:
+        """The root of every atom, with the paths to it shortened."""
+        roots = self._parent[atoms]
+        while True:
+            above = self._parent[roots]
+            if np.array_equal(above, roots):
+                break
+            roots = above
+        self._parent[atoms] = roots
+        return roots
+
+    def is_fixed(self, roots: IntArray) -> npt.NDArray[np.bool_]:
+        """Whether each root is never removed."""
+        fixed: npt.NDArray[np.bool_] = np.asarray(self._reason[roots] > 0)
+        return fixed
+
+    def reason(self, root: int) -> str:
+        """Why a root is fixed; empty where it is free."""
+        return self.reasons[int(self._reason[root])]
+
+    def resolve(self, label: Label) -> Label:
+        """The label in terms of unbound roots.
+
+        Rows keep their free atoms only, each once; a row with fixed atoms alone keeps one of them, so that the
+        reason is not lost. Columns that are empty everywhere are left out (at least one stays).
+        """
+        roots = self.find(label)
+        while (bound := self._factors[roots, 0] > 0).any():
+            first = np.where(bound, self._factors[roots, 0], roots)
+            second = np.where(bound, self._factors[roots, 1], 0)[:, bound.any(0)]
+            roots = self.find(np.concatenate([first, second], axis=1))
+        if roots.shape[1] == 1:
+            return roots
+        return self._tidy(roots)
+
+    def _tidy(self, roots: Label) -> Label:
+        fixed = self.is_fixed(roots)
+        free_rows = ~fixed.all(1)
+        keep_one = np.where(free_rows, 0, roots.max(1))
+        roots = np.where(fixed, 0, roots)
+        for column in range(1, roots.shape[1]):
+            repeated = (roots[:, :column] == roots[:, column : column + 1]).any(1)
+            roots[repeated, column] = 0
+        roots[~free_rows, 0] = keep_one[~free_rows]
+        used = (roots > 0).any(0)
+        return roots[:, used] if used.any() else roots[:, :1]
+
+    def free(self, label: Label) -> Label:
+        """`resolve` with every fixed atom replaced by 0."""
+        roots = self.resolve(label)
+        return np.where(self.is_fixed(roots), 0, roots)
+
+    def removed_rows(self, label: Label, removed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Which positions of `label` [n] disappear when the roots marked in `removed` do."""
+        rows: npt.NDArray[np.bool_] = np.asarray(removed[self.resolve(label)].any(1))
+        return rows
+
+    # ------------------------------------------------------------------ the four operations
+
+    def fix(self, label: Label | None, why: str) -> None:
+        """Every position of the label stays for ever, because of `why`."""
+        if label is None:
+            return
+        roots = np.unique(self.resolve(label))
+        roots = roots[~self.is_fixed(roots)]
+        if roots.size:
+            self._reason[roots] = self._reason_id(why)
+            self.version += 1
+
+    def unify(self, first: Label | None, second: Label | None, why: str) -> None:
+        """Position i of one label disappears exactly when position i of the other does.
+
+        Where that cannot be said with products of atoms, the positions concerned are fixed, with `why`: a coarser
+        answer that is still right.
+        """
+        if first is None or second is None:
+            self.fix(first if second is None else second, why)
+            return
+        if len(first) != len(second):
+            raise ValueError(f"labels of {len(first)} and {len(second)} positions cannot be unified")
+        if first is second:
+            return
+        work = [(first, second)]
+        while work:
+            a, b = work.pop()
+            a, b = _without_common(self.resolve(a), self.resolve(b))
+            patterns = np.concatenate([a > 0, b > 0], axis=1)
+            if (patterns == patterns[0]).all():
+                work += self._unify_uniform(a[:, patterns[0, : a.shape[1]]], b[:, patterns[0, a.shape[1] :]], why)
+                continue
+            codes = patterns @ (1 << np.arange(patterns.shape[1], dtype=np.int64))
+            work += [(a[codes == code], b[codes == code]) for code in np.unique(codes)]
+
+    def _unify_uniform(self, a: Label, b: Label, why: str) -> list[tuple[Label, Label]]:
+        """Unify two labels without gaps and without common atoms; returns what is left to unify."""
+        if a.shape[1] > b.shape[1]:
+            a, b = b, a
+        if b.shape[1] == 0:
+            return []
+        if a.shape[1] == 0:
+            self.fix(b, why)
+            return []
+        if b.shape[1] == 1:
+            self._union(a[:, 0], b[:, 0])
+            return []
+        if a.shape[1] == 1:
+            return self._bind(a[:, 0], b, why)
+        return self._match_columns(a, b, why)
+
+    def split(self, label: Label | None, sizes: Sequence[int], why: str) -> list[Label | None]:
+        """Labels of the dims that a dim of `prod(sizes)` positions is viewed as, outermost first.
+
+        A column that varies along one new dim goes there. One that varies along several is refined into a product
+        of fresh atoms, one factor per dim, everywhere it occurs.
+        """
+        parts: list[list[IntArray]] = [[] for _ in sizes]
+        if label is None:
+            return [None for _ in sizes]
+        if len(label) != prod(sizes):
+            raise ValueError(f"{len(label)} positions cannot be viewed as {tuple(sizes)}")
+        resolved = self.resolve(label)
+        for column in range(resolved.shape[1]):
+            grid = resolved[:, column].reshape(tuple(sizes))
+            dims = _varying_dims(grid)
+            if len(dims) <= 1:
+                dim = dims[0] if dims else _first_wide(sizes)
+                parts[dim].append(np.moveaxis(grid, dim, 0).reshape(sizes[dim], -1)[:, 0])
+                continue
+            factors = [self.fresh(sizes[dim]) for dim in dims]
+            self.unify(grid.reshape(-1)[:, None], _outer(factors, dims, sizes), why)
+            for dim, factor in zip(dims, factors, strict=True):
+                parts[dim].append(factor[:, 0])
+        return [np.stack(columns, axis=1) if columns else None for columns in parts]
+
+    def merge(self, labels: Sequence[Label | None], sizes: Sequence[int]) -> Label | None:
+        """The label of the dim that several dims, outermost first, are flattened to."""
+        dims = [dim for dim, label in enumerate(labels) if label is not None]
+        if not dims:
+            return None
+        if sum(size != 1 for size in sizes) == 1 and sizes[dims[0]] != 1:
+            return labels[dims[0]]
+        return _outer([label for label in labels if label is not None], dims, sizes)
+
+    # ------------------------------------------------------------------ how unify works
+
+    def _union(self, a: IntArray, b: IntArray) -> None:
+        """Join the classes of two arrays of unbound roots, pair by pair; a fixed class makes the other fixed."""
+        touched = np.concatenate([a, b])
+        fixed_by = self._reason[touched]
+        changed = False
+        while True:
+            ra, rb = self.find(a), self.find(b)
+            apart = ra != rb
+            if not apart.any():
+                break
+            changed = True
+            low, high = np.minimum(ra, rb)[apart], np.maximum(ra, rb)[apart]
+            np.minimum.at(self._parent, high, low)
+        if fixed_by.any():
+            roots, because = self.find(touched[fixed_by > 0]), fixed_by[fixed_by > 0]
+            new = self._reason[roots] == 0
+            self._reason[roots[new]] = because[new]
+            changed |= bool(new.any())
+        self.version += changed
+
+    def _bind(self, atoms: IntArray, product: Label, why: str) -> list[tuple[Label, Label]]:
+        """Make every atom stand for the product in its row."""
+        fixed = self.is_fixed(atoms)
+        if fixed.any():
+            for root in np.unique(atoms[fixed]):
+                self.fix(product[atoms == root], self.reason(int(root)))
+            return [(atoms[~fixed][:, None], product[~fixed])] if not fixed.all() else []
+        if np.isin(atoms, product).any():
+            self.fix(atoms[:, None], why)
+            self.fix(product, why)
+            return []
+        distinct, first, inverse = np.unique(atoms, return_index=True, return_inverse=True)
+        self._bind_distinct(distinct, product[first])
+        if len(distinct) == len(atoms):
+            return []
+        return [(product, product[first[inverse]])]
+
+    def _bind_distinct(self, atoms: IntArray, product: Label) -> None:
+        while product.shape[1] > 2:
+            pairs = self.fresh(len(product))[:, 0]
+            self._factors[pairs] = product[:, :2]
+            product = np.concatenate([product[:, 2:], pairs[:, None]], axis=1)
+        self._factors[atoms] = product
+        self.version += 1
+
+    def _match_columns(self, a: Label, b: Label, why: str) -> list[tuple[Label, Label]]:
+        """Pair columns of two products that group the positions alike; what stays unpaired is bound or fixed."""
+        work: list[tuple[Label, Label]] = []
+        rest_a, rest_b = list(range(a.shape[1])), list(range(b.shape[1]))
+        groups_b = {column: _grouping(b[:, column]) for column in rest_b}
+        for column in list(rest_a):
+            grouping = _grouping(a[:, column])
+            partner = next((c for c in rest_b if np.array_equal(groups_b[c], grouping)), None)
+            if partner is not None:
+                work.append((a[:, column : column + 1], b[:, partner : partner + 1]))
+                rest_a.remove(column)
+                rest_b.remove(partner)
+        left_a, left_b = a[:, rest_a], b[:, rest_b]
+        if min(len(rest_a), len(rest_b)) == 1:
+            work.append((left_a, left_b))
+        else:
+            self.fix(left_a, why)
+            self.fix(left_b, why)
+        return work
+
+    def _reason_id(self, why: str) -> int:
+        if why not in self._reason_ids:
+            self._reason_ids[why] = len(self.reasons)
+            self.reasons.append(why)
+        return self._reason_ids[why]
+
+
+def stack_columns(labels: Sequence[Label | None], sizes: Sequence[int]) -> Label | None:
+    """The label of a concatenation: rows one after the other, short rows filled up with atom 0."""
+    if all(label is None for label in labels):
+        return None
+    width = max(label.shape[1] for label in labels if label is not None)
+    rows = np.zeros((sum(sizes), width), dtype=np.int64)
+    start = 0
+    for label, size in zip(labels, sizes, strict=True):
+        if label is not None:
+            rows[start : start + size, : label.shape[1]] = label
+        start += size
+    return rows
+
+
+def _without_common(a: Label, b: Label) -> tuple[Label, Label]:
+    """Both labels without the atoms that a row of one shares with the same row of the other."""
+    common = (a[:, :, None] == b[:, None, :]) & (a[:, :, None] > 0)
+    if not common.any():
+        return a, b
+    return np.where(common.any(2), 0, a), np.where(common.any(1), 0, b)
+
+
+def _varying_dims(grid: IntArray) -> list[int]:
+    """The dims of a grid along which its values differ."""
+    return [dim for dim, size in enumerate(grid.shape) if size > 1 and not (grid == np.take(grid, [0], axis=dim)).all()]
+
+
+def _first_wide(sizes: Sequence[int]) -> int:
+    return next((dim for dim, size in enumerate(sizes) if size > 1), 0)
+
+
+def _outer(labels: Sequence[Label], dims: Sequence[int], sizes: Sequence[int]) -> Label:
+    """Columns of labels that sit on some dims of a grid, broadcast over the grid and flattened."""
+    columns = []
+    for label, dim in zip(labels, dims, strict=True):
+        shape = [1] * len(sizes)
+        shape[dim] = sizes[dim]
+        columns += [np.broadcast_to(column.reshape(shape), tuple(sizes)).reshape(-1) for column in label.T]
+    return np.stack(columns, axis=1)
+
+
+def _grouping(column: IntArray) -> IntArray:
+    """Which positions hold equal atoms: the number of the position where each atom is first met."""
+    _, first, inverse = np.unique(column, return_index=True, return_inverse=True)
+    grouping: IntArray = first[inverse]
+    return grouping

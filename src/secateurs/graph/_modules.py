@@ -1,0 +1,40 @@
+"""Attributes of torch's own layers that repeat a size of their weight, so that a cut layer prints what it is."""
+
+from collections.abc import Mapping
+
+from torch import nn
+
+__all__ = ["declared_sizes"]
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
+
+
+def declared_sizes(module: nn.Module, shapes: Mapping[str, tuple[int, ...]], groups: int) -> dict[str, int]:
+    """Attribute name to the value it must have, from the shapes of the module's own parameters and buffers.
+
+    Args:
+        module: any module; those that are none of torch's layers declare nothing.
+        shapes: shapes of its direct parameters and buffers, by name, after the cut.
+        groups: its number of groups after the cut, where it has one.
+    """
+    weight = shapes.get("weight")
+    if isinstance(module, _NORMS):
+        size = weight or shapes.get("running_mean")
+        return {"num_features": size[0]} if size else {}
+    if weight is None:
+        return {}
+    if isinstance(module, nn.Linear):
+        return {"out_features": weight[0], "in_features": weight[1]}
+    if isinstance(module, _CONVOLUTIONS):
+        return {"out_channels": weight[0], "in_channels": weight[1] * groups}
+    if isinstance(module, _TRANSPOSED):
+        return {"in_channels": weight[0], "out_channels": weight[1] * groups}
+    if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+        return {"num_embeddings": weight[0], "embedding_dim": weight[1]}
+    if isinstance(module, nn.GroupNorm):
+        return {"num_channels": weight[0]}
+    if isinstance(module, nn.PReLU):
+        return {"num_parameters": weight[0]}
+    return {}

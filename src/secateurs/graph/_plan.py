@@ -1,0 +1,181 @@
+"""Plans: what goes, decided and checked, as plain data."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from secateurs._errors import PlanError
+from secateurs._files import write_json
+from secateurs.graph._cost import Cost
+
+__all__ = ["Cut", "Edit", "Plan"]
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """Positions that one dim of a parameter or buffer loses."""
+
+    path: str
+    dim: int
+    size: int
+    removed: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """An integer attribute of a module, or one element of a tuple of them, that gets a new value."""
+
+    path: str
+    name: str
+    index: int | None
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is removed from a model, and everything that carrying it out needs.
+
+    Attributes:
+        removed: axis name to the removed units, ascending.
+        sizes: axis name to its size before the cut, for every axis of the graph.
+        cuts: positions removed from parameters and buffers.
+        edits: attributes to set.
+        replaced: paths of `nn.MultiheadAttention` modules that make way for one with free inner sizes.
+        shapes: shape of every parameter and buffer before the cut.
+        aliases: paths of tied tensors to the path that `cuts` uses for them.
+        inputs: shapes and types of the traced arguments, as JSON.
+        before, cost: the model's cost before and after.
+    """
+
+    removed: Mapping[str, tuple[int, ...]]
+    sizes: Mapping[str, int]
+    cuts: tuple[Cut, ...]
+    edits: tuple[Edit, ...]
+    replaced: tuple[str, ...]
+    shapes: Mapping[str, tuple[int, ...]]
+    aliases: Mapping[str, str]
+    inputs: Any
+    before: Cost
+    cost: Cost
+    graph: Any = field(default=None, repr=False, compare=False)
+    """The graph it was made from, while that is at hand; not saved."""
+
+    def kept(self, path: str) -> tuple[Tensor, ...]:
+        """The positions that stay, one int64 tensor per dim, for any parameter or buffer path.
+
+        Raises:
+            PlanError: the model has no such parameter or buffer.
+        """
+        canonical = self.aliases.get(path, path)
+        if canonical not in self.shapes:
+            raise PlanError(
+                path, wanted="a parameter or buffer of the planned model", got="an unknown path", cure="Check the name."
+            )
+        kept = [torch.arange(size) for size in self.shapes[canonical]]
+        for cut in self.cuts:
+            if cut.path == canonical:
+                stays = torch.ones(cut.size, dtype=torch.bool)
+                stays[list(cut.removed)] = False
+                kept[cut.dim] = kept[cut.dim][stays]
+        return tuple(kept)
+
+    def __str__(self) -> str:
+        rows = [f"{'axis':<40}{'units':>8}{'removed':>9}{'kept':>7}"]
+        for name, size in self.sizes.items():
+            gone = len(self.removed.get(name, ()))
+            if gone:
+                rows.append(f"{name:<40}{size:>8}{gone:>9}{size - gone:>7}")
+        for name in ("params", "macs", "bytes"):
+            dense, small = getattr(self.before, name), getattr(self.cost, name)
+            ratio = 1 - small / dense if dense else 0.0
+            rows.append(f"{name:<10}{dense:>18,} -> {small:>18,}  ({ratio:.1%} removed)")
+        return "\n".join(rows)
+
+    def save(self, path: str | Path) -> None:
+        """Write the plan as JSON."""
+        write_json(Path(path), self.to_json())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Plan":
+        """Read a plan that `save` wrote.
+
+        Raises:
+            PlanError: no such file, or not a plan.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise PlanError(str(path), wanted="a plan written by Plan.save", got=str(error), cure=_CURE) from error
+        return cls.from_json(content, where=str(path))
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as a JSON object."""
+        content: dict[str, Any] = {"format": _FORMAT, "removed": dict(self.removed), "sizes": dict(self.sizes)}
+        content["cuts"] = [asdict(cut) for cut in self.cuts]
+        content["edits"] = [asdict(edit) for edit in self.edits]
+        content["replaced"] = list(self.replaced)
+        content["shapes"] = {path: list(shape) for path, shape in self.shapes.items()}
+        content["aliases"], content["inputs"] = dict(self.aliases), self.inputs
+        content["before"], content["cost"] = self.before.to_json(), self.cost.to_json()
+        return content
+
+    @classmethod
+    def from_json(cls, content: Any, *, where: str = "plan") -> "Plan":
+        """The inverse of `to_json`; every field is checked.
+
+        Raises:
+            PlanError: a field is missing, of the wrong type, or out of range.
+        """
+        try:
+            if content["format"] != _FORMAT:
+                raise ValueError(f"format {content['format']}")
+            plan = cls(
+                removed=_freeze({str(k): _integers(v) for k, v in content["removed"].items()}),
+                sizes=_freeze({str(k): int(v) for k, v in content["sizes"].items()}),
+                cuts=tuple(Cut(**{**cut, "removed": _integers(cut["removed"])}) for cut in content["cuts"]),
+                edits=tuple(Edit(**edit) for edit in content["edits"]),
+                replaced=tuple(str(path) for path in content["replaced"]),
+                shapes=_freeze({str(k): _integers(v) for k, v in content["shapes"].items()}),
+                aliases=_freeze({str(k): str(v) for k, v in content["aliases"].items()}),
+                inputs=content["inputs"],
+                before=Cost.from_json(content["before"]),
+                cost=Cost.from_json(content["cost"]),
+            )
+            plan._check()
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise PlanError(where, wanted="a plan written by Plan.save", got=repr(error), cure=_CURE) from error
+        return plan
+
+    def _check(self) -> None:
+        for cut in self.cuts:
+            shape = self.shapes[cut.path]
+            if not 0 <= cut.dim < len(shape) or shape[cut.dim] != cut.size:
+                raise ValueError(f"a cut of dim {cut.dim} of {cut.path}, whose shape is {shape}")
+            inside = all(0 <= position < cut.size for position in cut.removed)
+            if not inside or not 0 < len(set(cut.removed)) < cut.size:
+                raise ValueError(f"positions {cut.removed[:5]}... of {cut.path}[{cut.dim}] of size {cut.size}")
+        for edit in self.edits:
+            if type(edit.after) is not int or type(edit.before) is not int or edit.after < 0:
+                raise ValueError(f"value {edit.after!r} for {edit.path}.{edit.name}")
+
+
+_CURE = "Write the plan again with Plan.save."
+
+
+def _freeze(content: dict[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(content)
+
+
+def _integers(values: Any) -> tuple[int, ...]:
+    if not isinstance(values, list) or any(type(value) is not int for value in values):
+        raise TypeError(f"a list of integers wanted, got {values!r:.60}")
+    return tuple(values)

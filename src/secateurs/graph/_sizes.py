@@ -1,0 +1,250 @@
+"""Which sizes a model's code asks for, and which dims they belong to.
+
+A function mode sees every torch function that takes a size (`view`, `split`, slices, group counts, ...) and ties the
+expression behind the size to the label of the dim. From these uses the planner knows which attributes surgery must
+set, and which cuts the code cannot follow.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from secateurs.graph._call import LabelMode, Labels, SizeUse
+from secateurs.graph._labels import Label
+from secateurs.graph._provenance import Attribute, Expression, Tagged, TensorSize, labels_in, user_frame
+
+__all__ = ["SizeMode"]
+
+
+class SizeMode(TorchFunctionMode):
+    """Sees every torch function call, and ties the sizes asked for to the labels they belong to."""
+
+    def __init__(self, mode: LabelMode) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        handler = _HANDLERS.get(func)
+        if handler is not None:
+            return handler(self, func, args, kwargs)
+        if func == _SHAPE or func is Tensor.size:
+            return self._shape(args, kwargs)
+        for value in (*args, *kwargs.values()):
+            if type(value) is Tagged:
+                value.watch()
+        return func(*args, **kwargs)
+
+    def _shape(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        tensor = args[0]
+        labels = self.mode.info(tensor).labels
+        sizes = tuple(
+            size if label is None else Tagged(size, TensorSize(label, size), self.watch)
+            for size, label in zip(tensor.shape, labels, strict=True)
+        )
+        dim = args[1] if len(args) > 1 else kwargs.get("dim")
+        return torch.Size(sizes) if dim is None else sizes[dim]
+
+    def watch(self, expression: Expression) -> None:
+        """A size is used as a number at the running line: its value must not change."""
+        record = self.mode.record
+        if record is None:
+            return
+        where = user_frame()
+        for label in labels_in(expression):
+            self.mode.algebra.fix(label, f"its size is used as a number at {where}")
+        if isinstance(expression, Attribute):
+            record.constant.setdefault(expression, where)
+
+    def tie(self, value: Any, label: Label | None, what: str) -> None:
+        """The size of `label` was given as `value`."""
+        if label is None or self.mode.record is None:
+            return
+        where = f"{user_frame()} ({what})"
+        if isinstance(value, Tagged):
+            self.mode.record.sizes.append(SizeUse(expression=value.expression, label=label, where=where))
+        else:
+            self.mode.algebra.fix(label, f"size {int(value)} is written in the code at {where}")
+
+    def labels(self, tensor: Any) -> Labels:
+        """Labels of a result."""
+        return self.mode.info(tensor).labels
+
+
+# ---------------------------------------------------------------------- one handler per kind of size
+
+Handler = Callable[[SizeMode, Any, tuple[Any, ...], dict[str, Any]], Any]
+_SHAPE = Tensor.shape.__get__  # type: ignore[attr-defined]
+
+
+def _flat(values: Sequence[Any]) -> list[Any]:
+    """Sizes given one by one or as one sequence."""
+    return list(values[0]) if len(values) == 1 and isinstance(values[0], (tuple, list)) else list(values)
+
+
+def _shaped(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """view, reshape, expand: one size per dim of the result."""
+    result = func(*args, **kwargs)
+    given = [*args[1:], *[kwargs[name] for name in ("shape", "size") if name in kwargs]]
+    if given and isinstance(given[0], torch.dtype):
+        return result
+    for size, label in zip(_flat(given), mode.labels(result), strict=False):
+        if int(size) != -1:
+            mode.tie(size, label, func.__name__)
+    return result
+
+
+def _unflatten(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    result = func(*args, **kwargs)
+    dim = (args[1] if len(args) > 1 else kwargs["dim"]) % args[0].dim()
+    sizes = args[2] if len(args) > 2 else kwargs["sizes"]
+    for offset, size in enumerate(sizes):
+        if int(size) != -1:
+            mode.tie(size, mode.labels(result)[dim + offset], "unflatten")
+    return result
+
+
+def _split(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """split: sizes of the parts are given."""
+    mode.mode.sized = True
+    try:
+        result = func(*args, **kwargs)
+    finally:
+        mode.mode.sized = False
+    sizes = args[1] if len(args) > 1 else kwargs.get("split_size_or_sections", kwargs.get("split_size"))
+    dim = args[2] if len(args) > 2 else kwargs.get("dim", 0)
+    given = sizes if isinstance(sizes, (tuple, list)) else [sizes] * len(result)
+    for size, part in zip(given, result, strict=True):
+        mode.tie(size, mode.labels(part)[dim], "split")
+    return result
+
+
+def _chunk(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return _scoped(mode, {"chunks": (0, "")}, partial(func, *args, **kwargs))
+
+
+def _scoped(mode: SizeMode, scopes: dict[str, Any], call: Callable[[], Any]) -> Any:
+    before = mode.mode.scopes
+    mode.mode.scopes = scopes
+    try:
+        return call()
+    finally:
+        mode.mode.scopes = before
+
+
+def _named(mode: SizeMode, values: Mapping[str, Any], call: Callable[[], Any]) -> Any:
+    """Run a call whose rule will ask where some arguments came from."""
+    where = user_frame()
+    scopes = {name: (value.expression, where) for name, value in values.items() if isinstance(value, Tagged)}
+    return _scoped(mode, scopes, call)
+
+
+def _groups(position: int) -> Handler:
+    def handler(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        groups = args[position] if len(args) > position else kwargs.get("groups", 1)
+        return _named(mode, {"groups": groups}, partial(func, *args, **kwargs))
+
+    return handler
+
+
+def _layer_norm(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    shape = args[1] if len(args) > 1 else kwargs["normalized_shape"]
+    values = {f"normalized_shape[{i}]": size for i, size in enumerate(shape)}
+    return _named(mode, values, partial(func, *args, **kwargs))
+
+
+def _group_norm(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    groups = args[1] if len(args) > 1 else kwargs["num_groups"]
+    return _named(mode, {"num_groups": groups}, partial(func, *args, **kwargs))
+
+
+def _pad(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    amounts = args[1] if len(args) > 1 else kwargs["pad"]
+    return _named(mode, {f"pad[{i}]": amount for i, amount in enumerate(amounts)}, partial(func, *args, **kwargs))
+
+
+def _getitem(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Slices with bounds: how many positions lie before each bound is a size."""
+    tensor, index = args
+    items = index if isinstance(index, tuple) else (index,)
+    bounds = _bounds(tensor, items)
+    mode.mode.sized = bool(bounds)
+    try:
+        result = func(*args, **kwargs)
+    finally:
+        mode.mode.sized = False
+    labels = mode.labels(tensor)
+    for dim, given in bounds:
+        label = labels[dim]
+        for bound in given:
+            if label is not None and bound is not None and 0 < abs(int(bound)) < len(label):
+                size, part = (bound, label[: int(bound)]) if bound > 0 else (-bound, label[int(bound) :])
+                mode.tie(size, part, "slice")
+    return result
+
+
+def _bounds(tensor: Tensor, items: tuple[Any, ...]) -> list[tuple[int, tuple[Any, Any]]]:
+    """(dim, (start, stop)) of every slice with step 1; empty where the index is of another kind."""
+    bounds, dim = [], 0
+    consumed = sum(item is not None and item is not Ellipsis for item in items)
+    for item in items:
+        if item is Ellipsis:
+            dim += tensor.dim() - consumed
+        elif isinstance(item, slice):
+            if item.step not in (None, 1):
+                return []
+            bounds.append((dim, (item.start, item.stop)))
+            dim += 1
+        elif item is not None:
+            if not isinstance(item, int):
+                return []
+            dim += 1
+    return bounds
+
+
+def _narrow(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    mode.mode.sized = True
+    try:
+        result = func(*args, **kwargs)
+    finally:
+        mode.mode.sized = False
+    dim, start, length = (args[i] if len(args) > i else kwargs[n] for i, n in ((1, "dim"), (2, "start"), (3, "length")))
+    label = mode.labels(args[0])[dim]
+    if label is not None and int(length) < len(label):
+        mode.tie(length, label[int(start) : int(start) + int(length)], "narrow")
+        if int(start) > 0:
+            mode.tie(start, label[: int(start)], "narrow")
+    return result
+
+
+def _attention(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Sizes that differ send the operator through its decomposition, where the default scale is a plain number."""
+    query = args[0] if args else kwargs["query"]
+    value = args[2] if len(args) > 2 else kwargs["value"]
+    if kwargs.get("scale") is None and query.shape[-1] != value.shape[-1]:
+        label = mode.labels(query)[-1]
+        mode.mode.algebra.fix(label, f"attention is scaled by the root of its size at {user_frame()}")
+    return func(*args, **kwargs)
+
+
+_HANDLERS: dict[Any, Handler] = {
+    **dict.fromkeys((Tensor.view, Tensor.reshape, torch.reshape, Tensor.expand), _shaped),
+    **dict.fromkeys((Tensor.unflatten, torch.unflatten), _unflatten),
+    **dict.fromkeys((Tensor.split, torch.split, Tensor.split_with_sizes, torch.split_with_sizes), _split),
+    **dict.fromkeys((Tensor.chunk, torch.chunk), _chunk),
+    **dict.fromkeys((F.conv1d, F.conv2d, F.conv3d), _groups(6)),
+    **dict.fromkeys((F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d), _groups(6)),
+    **dict.fromkeys((Tensor.narrow, torch.narrow), _narrow),
+    F.layer_norm: _layer_norm,
+    F.group_norm: _group_norm,
+    F.pad: _pad,
+    Tensor.__getitem__: _getitem,
+    F.scaled_dot_product_attention: _attention,
+}

@@ -1,0 +1,221 @@
+"""Run a model once, on nothing, and learn what may be cut."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from secateurs._errors import GraphError, SecateursError
+from secateurs.graph._call import Info, LabelMode, Masks, Record
+from secateurs.graph._graph import Graph
+from secateurs.graph._labels import Algebra
+from secateurs.graph._multihead import FreeMultiheadAttention
+from secateurs.graph._provenance import tag_attributes
+from secateurs.graph._sizes import SizeMode
+
+__all__ = ["free_attention", "labelled_run", "trace"]
+
+
+def trace(
+    model: nn.Module,
+    args: tuple[Any, ...] | Tensor = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    free_outputs: bool = False,
+) -> Graph:
+    """Find out what may be cut in a model, and what may not and why.
+
+    The model runs once on fake tensors, without computing anything, in evaluation mode; it is left exactly as it
+    was. Where its code depends on values, it runs once for real instead.
+
+    Args:
+        model: any module.
+        args, kwargs: an example call; a single tensor counts as one argument.
+        free_outputs: let the widths of the outputs shrink too (feature extractors).
+
+    Raises:
+        GraphError: the model fails on these arguments.
+    """
+    args = (args,) if isinstance(args, Tensor) else tuple(args)
+    kwargs = dict(kwargs or {})
+    if not isinstance(model, nn.Module):
+        cure = "Pass the module itself, not its class or its name."
+        raise GraphError("trace", wanted="a torch.nn.Module", got=type(model).__name__, cure=cure)
+    try:
+        algebra, record, weights = _run(model, args, kwargs, fake=True, free_outputs=free_outputs)
+    except (DataDependentOutputException, DynamicOutputShapeException):
+        algebra, record, weights = _run(model, args, kwargs, fake=False, free_outputs=free_outputs)
+    return Graph(model, args, kwargs, algebra=algebra, record=record, weights=weights)
+
+
+def _run(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, fake: bool, free_outputs: bool
+) -> tuple[Algebra, Record, dict[str, Info]]:
+    algebra, record = Algebra(), Record()
+    fakes = FakeTensorMode(allow_non_fake_inputs=True) if fake else None
+    with ExitStack() as stack:
+        stack.enter_context(untouched(model))
+        free_attention(model)
+        weights, tensors = _weights(model, algebra)
+        if fakes is not None:
+            tensors = _fake_weights(model, fakes)
+            args, kwargs = tree_map_only(Tensor, lambda t: _fake(fakes, t), (args, kwargs))
+        roots = {id(tensor): weights[path] for path, tensor in tensors.items()}
+        mode = LabelMode(algebra, roots, record=record)
+        sizes = SizeMode(mode)
+        tag_attributes(model, sizes.watch)
+        for tensor in tree_leaves((args, kwargs)):
+            if isinstance(tensor, Tensor):
+                mode.keep(tensor)
+        if fakes is not None:
+            stack.enter_context(fakes)
+        output = _call(stack, model, (mode, sizes), args, kwargs)
+    mode.keep_outputs(output, free=free_outputs)
+    _fix_unused(algebra, record, weights)
+    return algebra, record, weights
+
+
+def _call(
+    stack: ExitStack, model: nn.Module, modes: tuple[LabelMode, SizeMode], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    stack.enter_context(_module_paths(model, modes[0]))
+    stack.enter_context(modes[0])
+    stack.enter_context(modes[1])
+    try:
+        return model(*args, **kwargs)
+    except (DataDependentOutputException, DynamicOutputShapeException, SecateursError):
+        raise
+    except Exception as error:
+        shapes = [tuple(leaf.shape) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        place = modes[0].modules[-1]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise GraphError(
+            f"{type(model).__name__}{f', module {place}' if place else ''}",
+            wanted="a model that runs on the example input",
+            got=f"{type(error).__name__}: {reason} (input shapes {shapes})",
+            cure="Call the model on this input yourself; check shapes and types.",
+        ) from error
+
+
+@contextmanager
+def labelled_run(graph: Graph, masks: Masks) -> Iterator[None]:
+    """Inside, the graph's own model computes what it would compute after the cut."""
+    model, algebra = graph.model, graph.algebra.copy()
+    with ExitStack() as stack:
+        stack.enter_context(untouched(model))
+        free_attention(model)
+        roots = {id(tensor): graph.weights[path] for path, tensor in _tensors(model).items()}
+        stack.enter_context(LabelMode(algebra, roots, masks=masks))
+        yield
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, no gradients, and afterwards every module, flag and random state as before."""
+    modules = list(model.modules())
+    before = [(module, dict(vars(module))) for module in modules]
+    inner = [(module, {name: dict(vars(module)[name]) for name in _REGISTRIES}) for module in modules]
+    fastpath, random = torch.backends.mha.get_fastpath_enabled(), torch.get_rng_state()
+    torch.backends.mha.set_fastpath_enabled(False)
+    for module in modules:
+        module.training = False
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fastpath)
+        torch.set_rng_state(random)
+        for module, attributes in before:
+            vars(module).clear()
+            vars(module).update(attributes)
+        for module, registries in inner:
+            for name, content in registries.items():
+                vars(module)[name].clear()
+                vars(module)[name].update(content)
+
+
+_REGISTRIES = ("_parameters", "_buffers", "_modules")
+
+
+def free_attention(model: nn.Module, paths: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """Put modules with free inner sizes in the place of `nn.MultiheadAttention`; returns where.
+
+    The model itself is never replaced, only modules inside it.
+    """
+    replaced: dict[int, FreeMultiheadAttention] = {}
+    done = []
+    for path, module in list(model.named_modules(remove_duplicate=False)):
+        if type(module) is not nn.MultiheadAttention or not path or (paths is not None and path not in paths):
+            continue
+        free = replaced.setdefault(id(module), FreeMultiheadAttention(module))
+        parent, _, name = path.rpartition(".")
+        model.get_submodule(parent)._modules[name] = free
+        done.append(path)
+    return tuple(done)
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by path, tied ones once, under the first of their paths."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def _weights(model: nn.Module, algebra: Algebra) -> tuple[dict[str, Info], dict[str, Tensor]]:
+    tensors = _tensors(model)
+    weights = {}
+    for path, tensor in tensors.items():
+        labels = tuple(
+            algebra.fresh(size) if size > 1 and tensor.is_floating_point() else None for size in tensor.shape
+        )
+        weights[path] = Info(labels, tensor.requires_grad, path)
+    return weights, tensors
+
+
+def _fake(fakes: FakeTensorMode, tensor: Tensor) -> Tensor:
+    return fakes.from_tensor(tensor, static_shapes=True)
+
+
+def _fake_weights(model: nn.Module, fakes: FakeTensorMode) -> dict[str, Tensor]:
+    """Put fake tensors in the place of all parameters and buffers; returns them by path."""
+    made: dict[int, Tensor] = {}
+    for module in model.modules():
+        for registry in (module._parameters, module._buffers):
+            for name, tensor in registry.items():
+                if tensor is not None:
+                    if id(tensor) not in made:
+                        made[id(tensor)] = _fake(fakes, tensor)
+                    registry[name] = made[id(tensor)]  # type: ignore[assignment]
+    return _tensors(model)
+
+
+@contextmanager
+def _module_paths(model: nn.Module, mode: LabelMode) -> Iterator[None]:
+    """Keeps the path of the running module on `mode.modules`."""
+    paths: dict[int, str] = {id(module): path for path, module in model.named_modules()}
+
+    def enter(module: nn.Module, _args: Any) -> None:
+        mode.modules.append(paths.get(id(module), mode.modules[-1]))
+
+    def leave(_module: nn.Module, _args: Any, _output: Any) -> None:
+        mode.modules.pop()
+
+    register: list[Callable[..., Any]] = [
+        nn.modules.module.register_module_forward_pre_hook,
+        nn.modules.module.register_module_forward_hook,
+    ]
+    handles = [register[0](enter), register[1](leave)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _fix_unused(algebra: Algebra, record: Record, weights: Mapping[str, Info]) -> None:
+    for path, info in weights.items():
+        if path not in record.used:
+            for label in info.labels:
+                algebra.fix(label, "not used in the traced call")

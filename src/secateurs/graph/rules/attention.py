@@ -1,0 +1,50 @@
+"""Fused scaled dot-product attention in all its variants."""
+
+from torch import Tensor
+
+from secateurs.graph._call import Call
+from secateurs.graph.rules._registry import register
+
+
+@register(
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_fused_attention_overrideable",
+)
+def fused(call: Call) -> None:
+    """Query [B, H, L, D], key [B, H, S, D], value [B, H, S, V] -> [B, H, L, V].
+
+    Without a given scale the operator divides by sqrt(D): a masked run takes D from the kept positions.
+    """
+    query, key, value = call.args[:3]
+    _tie(call, query, key, value)
+    depth = call.labels(query)[3]
+    call.contract((0, 3), (1, 3))
+    if call.kwargs.get("scale") is None:
+        call.mark("inexact", depth, text="attention is scaled by the root of its size")
+        kept = call.kept(depth)
+        if kept is not None:
+            call.kwargs["scale"] = len(kept) ** -0.5
+    labels = call.labels(query)
+    out = [*labels[:3], call.labels(value)[3]]
+    results = call.out if isinstance(call.out, (tuple, list)) else [call.out]
+    tensors = [result for result in results if isinstance(result, Tensor)]
+    call.assign(out, *[[None for _ in tensor.shape] for tensor in tensors[1:]])
+
+
+def _tie(call: Call, query: Tensor, key: Tensor, value: Tensor) -> None:
+    labels = [call.labels(tensor) for tensor in (query, key, value)]
+    for dim in (0, 1):
+        if query.shape[dim] != 1:
+            call.unify(labels[0][dim], labels[1][dim])
+            call.unify(labels[0][dim], labels[2][dim])
+    call.mark("head", labels[0][1])
+    call.mark("head_dim", labels[0][3])
+    call.mark("head_dim", labels[2][3])
+    for label in (labels[0][2], labels[1][2], labels[2][2]):
+        call.fix(label, "positions along it compete")
+    common = [(query.shape[dim], labels[0][dim]) for dim in (0, 1, 2)] + [(key.shape[2], None)]
+    call.macs([*common, (query.shape[3], labels[0][3])], (query, key))
+    call.macs([*common, (value.shape[3], labels[2][3])], (query, value))
