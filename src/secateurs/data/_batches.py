@@ -1,0 +1,140 @@
+"""Batches made on the device, without worker processes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from secateurs._errors import DataError
+from secateurs.data._augment import Augment, augmented
+from secateurs.data._hash import keyed_order
+from secateurs.data._image_set import ImageSet
+
+__all__ = ["BatchOptions", "Batches"]
+
+_SHUFFLE, _AUGMENT = 1, 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """How batches are made.
+
+    Attributes:
+        device: where the images are held and batches made; "auto" is the GPU where there is one.
+        shuffle: another order in each epoch.
+        augment: random changes of the images, others in each epoch.
+        drop_last: leave out a last batch that is not full.
+        channels_last: memory format of the batches.
+    """
+
+    device: str = "cpu"
+    shuffle: bool = False
+    augment: Augment = field(default_factory=Augment)
+    drop_last: bool = False
+    channels_last: bool = False
+
+
+class Batches:
+    """Batches (float32 x [B, C, H, W], normalised; int64 y [B]) of an image set, for as many loops as wanted.
+
+    Images stay uint8 on the device. Order and augmentation depend on (seed, epoch, image index) alone: equal for
+    equal keys whatever the batch size, and the same in a run that was resumed. Two loops without `set_epoch`
+    between them are equal.
+
+    Args:
+        images: what to make batches of.
+        batch_size: images in a batch.
+        mean: per channel, of pixels scaled to 0..1.
+        std: the same.
+        seed: of order and augmentation.
+        options: see `BatchOptions`.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        *,
+        batch_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        seed: int = 0,
+        options: BatchOptions | None = None,
+    ) -> None:
+        self._options = options or BatchOptions()
+        _check(images, batch_size, mean, std, self._options.drop_last)
+        self._images = images.to(_device(self._options.device))
+        self._batch_size = batch_size
+        self._seed, self._epoch = seed, 0
+        # (x / 255 - mean) / std as one product and one sum.
+        spread = torch.tensor(list(std), dtype=torch.float64)
+        centre = torch.tensor(list(mean), dtype=torch.float64)
+        self._scale = self._per_channel(1 / (255 * spread))
+        self._shift = self._per_channel(-centre / spread)
+
+    @property
+    def images(self) -> ImageSet:
+        """The image set, on the device."""
+        return self._images
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose order and augmentation of the loops that begin from now on."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self._images), self._batch_size)
+        return full + (rest > 0 and not self._options.drop_last)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        epoch = self._epoch
+        order = self._order(epoch)
+        for batch in range(len(self)):
+            positions = order[batch * self._batch_size : (batch + 1) * self._batch_size]
+            yield self._inputs(positions, epoch), self._images.labels[positions]
+
+    def _order(self, epoch: int) -> Tensor:
+        indices = self._images.indices
+        if self._options.shuffle:
+            return keyed_order((self._seed, epoch, _SHUFFLE), indices)
+        return torch.arange(len(indices), device=indices.device)
+
+    def _inputs(self, positions: Tensor, epoch: int) -> Tensor:
+        key = (self._seed, epoch, _AUGMENT)
+        # index_select: twenty times as fast as images[positions] on the CPU.
+        images = self._images.images.index_select(0, positions)
+        images = augmented(images, self._images.indices[positions], key, self._options.augment)
+        x = images.float().mul_(self._scale).add_(self._shift)
+        return x.contiguous(memory_format=torch.channels_last) if self._options.channels_last else x
+
+    def _per_channel(self, values: Tensor) -> Tensor:
+        return values.to(self._images.images.device, torch.float32).view(1, -1, 1, 1)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def _check(
+    images: ImageSet, batch_size: int, mean: Sequence[float], std: Sequence[float], drop_last: bool
+) -> None:
+    if batch_size < 1:
+        raise DataError(
+            "batch_size", wanted="1 or more images", got=str(batch_size), cure="Change the batch size."
+        )
+    if len(images) < (batch_size if drop_last else 1):
+        raise DataError(
+            "Batches",
+            wanted=f"at least {batch_size if drop_last else 1} images",
+            got=str(len(images)),
+            cure="Give more images, a smaller batch size, or drop_last=False.",
+        )
+    for name, values in (("mean", mean), ("std", std)):
+        if len(values) != images.images.shape[1]:
+            raise DataError(
+                f"Batches.{name}",
+                wanted=f"{images.images.shape[1]} numbers, one for each channel",
+                got=repr(tuple(values)),
+                cure="Take mean and std of the same Splits as the images.",
+            )

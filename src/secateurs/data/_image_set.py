@@ -1,0 +1,77 @@
+"""Images as one tensor, with their labels."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from secateurs._errors import DataError
+
+__all__ = ["ImageSet", "Splits"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSet:
+    """Labelled images, all of one size, on one device.
+
+    Attributes:
+        images: uint8 [N, C, H, W].
+        labels: int64 [N], positions in `classes`.
+        indices: int64 [N], the row of each image in the split of the source that it came from.
+        classes: names of the classes.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.dim() != 4:
+            raise DataError(
+                "ImageSet.images",
+                wanted="uint8 [N, C, H, W]",
+                got=f"{self.images.dtype} {list(self.images.shape)}",
+                cure="Give images of 0 to 255 with a channel dim.",
+            )
+        for name, tensor in (("labels", self.labels), ("indices", self.indices)):
+            if tensor.dtype != torch.int64 or tensor.shape != self.images.shape[:1]:
+                raise DataError(
+                    f"ImageSet.{name}",
+                    wanted=f"int64 [{len(self.images)}], one for each image",
+                    got=f"{tensor.dtype} {list(tensor.shape)}",
+                    cure=f"Give one of {name} for each image.",
+                )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device | str) -> "ImageSet":
+        """The same set on `device`."""
+        return ImageSet(
+            images=self.images.to(device),
+            labels=self.labels.to(device),
+            indices=self.indices.to(device),
+            classes=self.classes,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """What training, choosing and judging are done on; no image is in two of them.
+
+    Attributes:
+        train: what weights are trained on.
+        validation: set aside from the training split of the source, never from its test split; may be empty.
+        test: for the final judgement only.
+        mean: per channel, of pixels scaled to 0..1; of `train` unless given.
+        std: the same, the standard deviation.
+        name: of the source.
+    """
+
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    name: str

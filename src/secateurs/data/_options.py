@@ -1,0 +1,75 @@
+"""What to load, and how it is divided."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from secateurs._errors import DataError
+
+__all__ = ["DataOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Where images come from, what is read, and how it is divided.
+
+    Attributes:
+        name: "digits" (scikit-learn's 1,797 handwritten digits, 8x8, no download), or a data set on the
+            Hugging Face hub.
+        path: instead of `name`: a Parquet file, a folder of Parquet files (train*.parquet, test*.parquet), or
+            an image folder (class sub-folders, or train/ and test/ with class sub-folders in each).
+        image_column: None for the first column of images.
+        label_column: None for the first of label, labels, fine_label, target, class, else the first column
+            that has class names.
+        train_split: name of the split to train on; a source with a single split is taken whatever its name.
+        test_split: name of the split to test on.
+        validation_ratio: of the train split, set aside for validation, stratified.
+        test_ratio: of a source with a single split, set aside for testing, stratified.
+        split_seed: fixes both.
+        resize: side in pixels that every image is brought to (bilinear, square); needed where sizes differ.
+        channels: 1 for grey, 3 for colour, None for what the images have.
+        limit: only so many images of the train split, drawn by `split_seed`, validation among them; of the
+            test split the same fraction, and no more than so many.
+        mean: per channel, of pixels scaled to 0..1; None for that of the train split.
+        std: the same.
+    """
+
+    name: str | None = None
+    path: Path | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+    train_split: str = "train"
+    test_split: str = "test"
+    validation_ratio: float = 0.1
+    test_ratio: float = 0.2
+    split_seed: int = 0
+    resize: int | None = None
+    channels: Literal[1, 3] | None = None
+    limit: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.name is None) == (self.path is None):
+            raise DataError(
+                "data",
+                wanted="either data.name or data.path",
+                got=f"name={self.name!r}, path={None if self.path is None else str(self.path)!r}",
+                cure="Set one of them: data.name=digits, for example.",
+            )
+        _check(
+            0 <= self.validation_ratio < 1,
+            "validation_ratio",
+            "0 or more and less than 1",
+            self.validation_ratio,
+        )
+        _check(0 < self.test_ratio < 1, "test_ratio", "more than 0 and less than 1", self.test_ratio)
+        _check(self.resize is None or self.resize >= 1, "resize", "1 or more pixels", self.resize)
+        _check(self.limit is None or self.limit >= 1, "limit", "1 or more images", self.limit)
+        _check(self.channels in (None, 1, 3), "channels", "1 or 3", self.channels)
+        _check(self.std is None or min(self.std, default=0) > 0, "std", "positive numbers", self.std)
+
+
+def _check(right: bool, option: str, wanted: str, got: Any) -> None:
+    if not right:
+        raise DataError(f"data.{option}", wanted=wanted, got=repr(got), cure=f"Change data.{option}.")

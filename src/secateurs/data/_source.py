@@ -1,0 +1,74 @@
+"""Which source an option means, and which of its splits."""
+
+import difflib
+from pathlib import Path
+
+from secateurs._errors import DataError
+from secateurs.data._digits import digits
+from secateurs.data._folder import folder
+from secateurs.data._hub import hub
+from secateurs.data._options import DataOptions
+from secateurs.data._parquet import parquet
+from secateurs.data._split import Source, Split
+
+__all__ = ["read_splits", "source_of"]
+
+
+def source_of(options: DataOptions) -> Source:
+    """The source that `options` name; nothing but its table of contents is read."""
+    if options.path is not None:
+        return _local(Path(options.path).expanduser(), options)
+    assert options.name is not None  # DataOptions checked it
+    if options.name == "digits":
+        return Source(name="digits", where="digits", readers={options.train_split: lambda _: digits()})
+    return hub(options.name, options)
+
+
+def read_splits(source: Source, options: DataOptions) -> tuple[Split, Split | None]:
+    """The split to train on and the one to test on; None where the source has one split only."""
+    if len(source.readers) == 1:
+        (reader,) = source.readers.values()
+        return reader(None), None
+    for option in ("train_split", "test_split"):
+        _check_split(source, option, getattr(options, option))
+    train = source.readers[options.train_split](None)
+    return train, source.readers[options.test_split](train.classes)
+
+
+def _local(path: Path, options: DataOptions) -> Source:
+    try:
+        if path.is_dir():
+            files = sorted(path.glob("*.parquet"))
+            return parquet(path, files, options) if files else folder(path, options)
+        found = path.is_file()
+    except OSError as error:
+        raise DataError(
+            str(path),
+            wanted="a folder that can be read",
+            got=error.strerror or str(error),
+            cure="Check its permissions.",
+        ) from error
+    if not found:
+        raise DataError(
+            str(path), wanted="a Parquet file or a folder", got="nothing there", cure="Check data.path."
+        )
+    if path.suffix != ".parquet":
+        raise DataError(
+            str(path),
+            wanted="a Parquet file or a folder",
+            got=f"a file of kind {path.suffix or '(none)'!r}",
+            cure="Give data.path a .parquet file, or a folder of images or Parquet files.",
+        )
+    return parquet(path, [path], options)
+
+
+def _check_split(source: Source, option: str, name: str) -> None:
+    if name in source.readers:
+        return
+    nearest = difflib.get_close_matches(name, source.readers, n=1)
+    raise DataError(
+        source.where,
+        wanted=f"{option} to be one of " + ", ".join(source.readers),
+        got=repr(name),
+        cure=f"Did you mean {nearest[0]!r}?" if nearest else f"Set data.{option} to one of these.",
+    )

@@ -1,0 +1,71 @@
+"""Rows held by Hugging Face `datasets`, whatever they were read from."""
+
+import bisect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from secateurs._errors import DataError
+from secateurs.data._columns import image_column, label_column
+from secateurs.data._decode import open_image
+from secateurs.data._labels import encode
+from secateurs.data._libraries import library
+from secateurs.data._options import DataOptions
+from secateurs.data._split import Split
+
+__all__ = ["Origin", "Table", "as_split"]
+
+# Rows whose bytes are taken out of Arrow at once; more gain nothing and hold more memory.
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """A file (or split) and the number of its first row in the table."""
+
+    name: str
+    start: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A `datasets.Dataset` and where its rows came from, in order of `start`."""
+
+    dataset: Any
+    origins: tuple[Origin, ...]
+
+    def where(self, row: int) -> str:
+        """Names the file of a row, and its number there."""
+        origin = self.origins[bisect.bisect_right(self.origins, row, key=lambda origin: origin.start) - 1]
+        return f"{origin.name} row {row - origin.start}"
+
+
+def as_split(table: Table, options: DataOptions, known: tuple[str, ...] | None) -> Split:
+    """Find the columns, read the labels, and leave the images encoded."""
+    where = table.origins[0].name
+    if not len(table.dataset):
+        raise DataError(
+            where, wanted="at least one image", got="no rows", cure="Check that this is the right data."
+        )
+    features = table.dataset.features
+    image = image_column(features, options.image_column, where)
+    label = label_column(features, options.label_column, where)
+    labels, classes = encode(table.dataset[label][:], features[label], known, table.where)
+    mode = getattr(features[image], "mode", None)
+    encoded = table.dataset.select_columns([image]).cast_column(
+        image, library("datasets").Image(decode=False)
+    )
+    return Split(
+        where=where, labels=labels, classes=classes, pictures=partial(_pictures, table, encoded, mode)
+    )
+
+
+def _pictures(table: Table, encoded: Any, mode: str | None, rows: Sequence[int]) -> Iterator[tuple[str, Any]]:
+    (column,) = encoded.column_names
+    for start in range(0, len(rows), _CHUNK):
+        chunk = list(rows[start : start + _CHUNK])
+        for row, cell in zip(chunk, encoded[chunk][column], strict=True):
+            in_file = cell is not None and cell["bytes"] is None and cell["path"]
+            where = cell["path"] if in_file else table.where(row)
+            yield where, open_image(cell, where, mode)
