@@ -1,1 +1,27 @@
-"""recipes."""
+"""Whole studies: one config file, carried out stage by stage in a run directory."""
+
+from secateurs.recipes._config import Recipe, parse, schema
+from secateurs.recipes._model import build_model, call_factory, import_factory, load_weights
+from secateurs.recipes._overrides import parse_override
+from secateurs.recipes._ready import ReadyRecipe, find_recipe, ready_recipes
+from secateurs.recipes._run import RunOptions
+from secateurs.recipes._study import run
+from secateurs.recipes._yaml import parse_yaml, read_yaml
+
+__all__ = [
+    "ReadyRecipe",
+    "Recipe",
+    "RunOptions",
+    "build_model",
+    "call_factory",
+    "find_recipe",
+    "import_factory",
+    "load_weights",
+    "parse",
+    "parse_override",
+    "parse_yaml",
+    "read_yaml",
+    "ready_recipes",
+    "run",
+    "schema",
+]

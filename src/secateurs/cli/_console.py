@@ -1,0 +1,23 @@
+"""Standard output for results, standard error for everything else."""
+
+import sys
+
+from rich.console import Console
+
+__all__ = ["complain", "out", "say"]
+
+
+def out() -> Console:
+    """Where results go. Made anew for each use, because tests and pipes exchange sys.stdout."""
+    return Console(highlight=False)
+
+
+def say(line: str) -> None:
+    """One line about what is going on."""
+    Console(stderr=True, highlight=False).print(line, markup=False, soft_wrap=True)
+
+
+def complain(message: str) -> int:
+    """One line that begins with `error:`; the exit code for bad input."""
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    return 2

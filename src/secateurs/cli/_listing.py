@@ -1,0 +1,47 @@
+"""`recipes`, `schema`, `--version`."""
+
+import json
+
+import typer
+from rich.table import Table
+
+from secateurs._version import __version__
+from secateurs.cli._console import out
+
+__all__ = ["register", "show_version"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("recipes")(_recipes)
+    app.command("schema")(_schema)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        out().print(f"secateurs {__version__}")
+        raise typer.Exit
+
+
+def _recipes() -> None:
+    """List the recipes that come with the package.
+
+    Example: `secateurs recipes`, then `secateurs run quickstart`.
+    """
+    from secateurs.recipes import ready_recipes
+
+    table = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
+    for recipe in ready_recipes():
+        table.add_row(recipe.name, recipe.description)
+    out().print(table)
+
+
+def _schema() -> None:
+    """Print the JSON Schema of recipe files, for editors.
+
+    Example: `secateurs schema > recipe.schema.json`
+    """
+    from secateurs.recipes import schema
+
+    typer.echo(json.dumps(schema(), indent=2))

@@ -1,0 +1,170 @@
+"""`inspect`, `cost` and `prune`, for any importable network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from secateurs._errors import ConfigError
+from secateurs.cli._console import out
+from secateurs.cli._target import Inputs, Options, Target, Weights, load_target
+
+__all__ = ["register"]
+
+_BUDGETS = ("macs", "params", "bytes", "units")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("inspect")(_inspect)
+    app.command("cost")(_cost)
+    app.command("prune")(_prune)
+
+
+def _inspect(model: Target, inputs: Inputs = None, options: Options = None, weights: Weights = None) -> None:
+    """Show what may be cut in a network, and what may not and why.
+
+    Examples:
+
+    * `secateurs inspect resnet20`
+    * `secateurs inspect my_project.nets:make_net --input 1x3x224x224`
+    """
+    import secateurs
+
+    loaded = load_target(model, inputs, options, weights)
+    graph = secateurs.trace(loaded.model, args=loaded.args)
+    out().print(str(graph), markup=False, soft_wrap=True)
+
+
+def _cost(
+    model: Target,
+    inputs: Inputs = None,
+    options: Options = None,
+    weights: Weights = None,
+    train: Annotated[bool, typer.Option("--train", help="Count a training step's operations too.")] = False,
+    latency: Annotated[
+        bool, typer.Option("--latency", help="Measure the time of a call too, on this machine.")
+    ] = False,
+) -> None:
+    """Show what one call of a network costs: parameters, bytes, multiply-adds, activations.
+
+    Examples:
+
+    * `secateurs cost resnet20 --latency`
+    * `secateurs cost my_project.nets:make_net --input 8x3x224x224 --train`
+    """
+    import secateurs
+
+    loaded = load_target(model, inputs, options, weights)
+    counted = secateurs.cost(loaded.model, args=loaded.args, train=train)
+    rows = [("parameters", counted.params), ("bytes", counted.bytes), ("MACs", counted.macs)]
+    table = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
+    table.add_column()
+    table.add_column(justify="right")
+    for title, value in (*rows, ("activation bytes", counted.activation_bytes)):
+        table.add_row(title, f"{value:,}")
+    if train:
+        table.add_row("GOps of a training step", f"{counted.train_gops:,.3f}")
+    console = out()
+    console.print(table)
+    others = ", ".join(f"{name} x{count}" for name, count in counted.uncounted.items())
+    console.print(f"no multiply-adds counted for: {others or 'nothing'}", markup=False, soft_wrap=True)
+    if latency:
+        console.print(str(secateurs.latency(loaded.model, loaded.args)), markup=False, soft_wrap=True)
+
+
+# As many parameters as the command line has options; typer reads them from the signature.
+def _prune(
+    model: Target,
+    remove: Annotated[
+        list[str],
+        typer.Option("--remove", metavar="WHAT=RATIO", help="Fraction to remove of macs, params, bytes or units."),
+    ],
+    out_file: Annotated[Path, typer.Option("--out", metavar="FILE", help="safetensors file for the small network.")],
+    inputs: Inputs = None,
+    options: Options = None,
+    weights: Weights = None,
+    criterion: Annotated[str, typer.Option("--criterion", help="Which units matter.")] = "magnitude",
+    scope: Annotated[str, typer.Option("--scope", help="global or layerwise.")] = "global",
+    protect: Annotated[
+        list[str] | None, typer.Option("--protect", metavar="PATTERN", help="Axes that stay whole, such as 'fc*'.")
+    ] = None,
+    floor: Annotated[int, typer.Option("--floor", metavar="N", help="Units that every axis keeps at least.")] = 1,
+    multiple_of: Annotated[int, typer.Option("--multiple-of", metavar="N", help="Kept sizes are multiples of N.")] = 1,
+) -> None:
+    """Cut a network, prove that the cut is right, and save it.
+
+    `secateurs.load(FILE, factory)` reads the small network.
+
+    Examples:
+
+    * `secateurs prune resnet20 --weights dense.safetensors --remove macs=0.5 --out small.safetensors`
+    * `secateurs prune my_project.nets:make_net --input 1x3x224x224 --remove macs=0.5 --criterion magnitude
+      --out small.safetensors`
+    """
+    import secateurs
+    from secateurs import criteria
+
+    if scope not in ("global", "layerwise"):
+        raise ConfigError("--scope", wanted="global or layerwise", got=repr(scope), cure="Choose one of them.")
+    budget = _budget(remove)
+    scoring = criteria.build(criterion)
+    loaded = load_target(model, inputs, options, weights)
+    graph = secateurs.trace(loaded.model, args=loaded.args)
+    plan = secateurs.select(
+        graph,
+        scoring(graph),
+        remove=budget,
+        scope=scope,
+        protect=protect or [],
+        floor=floor,
+        multiple_of=multiple_of,
+    )
+    result = secateurs.apply(loaded.model, plan, example=loaded.args)
+    secateurs.save(result, out_file)
+    _report(result, graph.fixed, out_file)
+
+
+def _report(result: Any, fixed: Sequence[Any], file: Path) -> None:
+    before, after = result.plan.before, result.plan.cost
+    table = Table()
+    table.add_column("")
+    for title in ("before", "after", "removed"):
+        table.add_column(title, justify="right")
+    for name, title in (("params", "parameters"), ("macs", "MACs"), ("bytes", "bytes")):
+        dense, small = getattr(before, name), getattr(after, name)
+        table.add_row(title, f"{dense:,}", f"{small:,}", f"{100 * (1 - small / dense):.2f} %" if dense else "-")
+    console = out()
+    console.print(table)
+    if fixed:
+        console.print("not prunable:")
+    for entry in fixed:
+        console.print(f"  {entry}", markup=False, soft_wrap=True)
+    console.print(f"verified: the cut network equals the masked one, relative error {result.report.error:.1e}")
+    console.print(f"saved in {file}", markup=False, soft_wrap=True)
+
+
+def _budget(texts: Sequence[str]) -> dict[str, float]:
+    budget = {}
+    for text in texts:
+        name, _, ratio = text.partition("=")
+        value = float(ratio) if _is_number(ratio) else -1.0
+        if name not in _BUDGETS or not 0 < value < 1:
+            raise ConfigError(
+                f"--remove {text}",
+                wanted=f"WHAT=RATIO with one of {', '.join(_BUDGETS)} and the fraction to remove, between 0 and 1",
+                got=repr(text),
+                cure="Write for example --remove macs=0.5.",
+            )
+        budget[name] = value
+    return budget
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,95 @@
+"""The network and the example input that a command line names."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from torch import Tensor, nn
+
+from secateurs._errors import ConfigError
+
+__all__ = ["Inputs", "Loaded", "Options", "Target", "Weights", "load_target"]
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="`package.module:factory`, called without arguments, or a reference network (`resnet20`)."
+    ),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="SHAPE[:TYPE]",
+        help="Shape of an example input, such as 1x3x224x224 or 1x128:int64; once for each argument.",
+    ),
+]
+Options = Annotated[
+    list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Keyword argument of the factory.")
+]
+Weights = Annotated[
+    Path | None, typer.Option("--weights", metavar="FILE", help="safetensors file with the network's weights.")
+]
+
+_TYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "bool")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A network and the arguments of an example call."""
+
+    model: nn.Module
+    args: tuple[Tensor, ...]
+
+
+def load_target(
+    target: str, inputs: Sequence[str] | None, options: Sequence[str] | None, weights: Path | None
+) -> Loaded:
+    """Make the network and the example inputs.
+
+    Raises:
+        ConfigError: a network that cannot be made, or shapes that make no sense.
+    """
+    from secateurs import models, recipes
+
+    # Read first: a typing mistake should not cost the time that a large network takes.
+    args = tuple(map(_example, inputs or ()))
+    given: dict[str, Any] = dict(recipes.parse_override(text) for text in options or ())
+    torch.manual_seed(0)  # so that a network without a weights file is the same every time
+    if ":" not in target and target in models.names():
+        model = models.build(target, **given)
+        args = args or (torch.randn(1, *models.TABLE[target].input_shape),)
+    elif ":" not in target:
+        raise ConfigError(
+            f"model {target!r}",
+            wanted="package.module:factory or a reference network",
+            got=repr(target),
+            cure=f"Reference networks: {', '.join(models.names())}.",
+        )
+    else:
+        model = recipes.call_factory(recipes.import_factory(target), target, given)
+    if not args:
+        raise ConfigError("--input", wanted="a shape", got="none", cure="Write for example --input 1x3x224x224.")
+    if weights is not None:
+        recipes.load_weights(model, weights)
+    return Loaded(model=model, args=args)
+
+
+def _example(text: str) -> Tensor:
+    shape, _, kind = text.partition(":")
+    kind = kind or "float32"
+    if not re.fullmatch(r"\d+(x\d+)*", shape) or kind not in _TYPES:
+        raise ConfigError(
+            f"--input {text}",
+            wanted=f"SHAPE or SHAPE:TYPE with a type of {', '.join(_TYPES)}",
+            got=repr(text),
+            cure="Write for example --input 1x3x224x224 or --input 1x128:int64.",
+        )
+    sizes = [int(size) for size in shape.split("x")]
+    dtype: torch.dtype = getattr(torch, kind)
+    # Zeros are valid indices of any table.
+    return torch.randn(sizes).to(dtype) if dtype.is_floating_point else torch.zeros(sizes, dtype=dtype)

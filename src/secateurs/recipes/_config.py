@@ -1,0 +1,142 @@
+"""A recipe: one YAML file, checked before anything runs."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, Field, model_validator
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from secateurs._errors import SecateursError
+from secateurs.data import DataOptions
+from secateurs.recipes._overrides import override
+from secateurs.recipes._stages import STRICT, STRICT_DATACLASS, Count, Name, PruneStage, Stage, TrainStage, expand
+from secateurs.recipes._validate import validate
+
+__all__ = ["BatchesSection", "DataSection", "ModelSection", "Recipe", "parse", "schema"]
+
+
+class ModelSection(BaseModel):
+    """The network: one of `secateurs.models.names()`, or any importable callable."""
+
+    model_config = STRICT
+    name: str | None = None
+    """A network of the model table; `classes` and `channels` follow from the data unless in `options`."""
+    factory: str | None = None
+    """`package.module:callable` that returns a network, instead of `name`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the network's builder."""
+    weights: Path | None = None
+    """A safetensors file with the weights to start from."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.name is None) == (self.factory is None):
+            raise ValueError("either `name` or `factory`")
+        return self
+
+
+# Inherits, so that every option of the data room is an option here, with nothing said twice.
+@checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
+class DataSection(DataOptions):
+    """The images: every option of `DataOptions`."""
+
+    def __post_init__(self) -> None:
+        check = getattr(super(), "__post_init__", None)
+        try:
+            if check is not None:
+                check()
+        except SecateursError as error:  # pydantic knows where in the file this is, the options do not
+            raise ValueError(str(error)) from error
+
+
+class BatchesSection(BaseModel):
+    """How training images become batches."""
+
+    model_config = STRICT
+    size: Count = 128
+    """Images in a batch."""
+    crop: int = Field(default=0, ge=0)
+    """Random crops after padding by so many pixels of zeros."""
+    flip: bool = False
+    """Random horizontal flips."""
+
+
+class Recipe(BaseModel):
+    """A whole study."""
+
+    model_config = STRICT
+    name: Name
+    """Names the run directory, runs/NAME."""
+    description: str = ""
+    """One line for `secateurs recipes`."""
+    model: ModelSection
+    data: DataSection
+    batches: BatchesSection = BatchesSection()
+    seed: int = Field(default=0, ge=0)
+    """Keys every random number: initial weights, shuffling, augmentation."""
+    device: str = "auto"
+    """`auto` (CUDA where there is one), `cpu` or `cuda:<number>`."""
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    """What is done, in this order; without a measurement at the end, one is added."""
+    variants: dict[Name, dict[str, Any]] | None = Field(default=None, min_length=1)
+    """The same recipe with other values: name -> {dotted path: value}."""
+    seeds: tuple[int, ...] | None = Field(default=None, min_length=1)
+    """Run everything once with each of these seeds."""
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> Self:
+        if self.seeds is not None and len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("`seeds` that differ")
+        return self
+
+    @model_validator(mode="after")
+    def _kept_optimizers_fit(self) -> Self:
+        held: str | None = None  # the optimizer that the stages so far have left
+        handed: str | None = None  # the one that the next train stage goes on with
+        for step in expand(self.stages):
+            stage = step.stage
+            if isinstance(stage, PruneStage):
+                if stage.keep_optimizer and held is None:
+                    raise ValueError(f"a train stage before {step.name}, because its keep_optimizer is true")
+                held = held if stage.keep_optimizer else None
+                handed = held
+            elif isinstance(stage, TrainStage):
+                if handed not in (None, stage.optimizer):
+                    raise ValueError(f"optimizer {handed!r} in {step.name} too, because keep_optimizer is true")
+                held, handed = stage.optimizer, None
+        return self
+
+    def resolved(self) -> dict[str, Any]:
+        """Every value of the recipe, defaults too, as plain YAML types; `parse` gives the recipe back."""
+        plain: dict[str, Any] = json.loads(self.model_dump_json())
+        plain["stages"] = [_type_first(stage) for stage in plain["stages"]]
+        return plain
+
+
+def parse(config: Any, *, source: str, changes: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe in `config` (as read from YAML) with dotted `changes`; every variant is checked too.
+
+    Raises:
+        ConfigError: an unknown key (with the nearest right one) or a wrong value, with its YAML path.
+    """
+    if isinstance(config, dict):
+        config = override(config, changes or {})
+    recipe = validate(Recipe, config, source=source)
+    for name, values in (recipe.variants or {}).items():
+        validate(Recipe, override(config, values), source=f"{source}, variant {name}")
+    return recipe
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of a recipe file."""
+    return Recipe.model_json_schema()
+
+
+def _type_first(stage: dict[str, Any]) -> dict[str, Any]:
+    rest = {key: value for key, value in stage.items() if key not in ("type", "name", "stages")}
+    ordered = {"type": stage["type"], **({"name": stage["name"]} if stage.get("name") else {}), **rest}
+    if "stages" in stage:
+        ordered["stages"] = [_type_first(inner) for inner in stage["stages"]]
+    return ordered

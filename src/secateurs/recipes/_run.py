@@ -1,0 +1,120 @@
+"""One recipe, carried out in one directory: started, interrupted, resumed, finished."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from secateurs._errors import ConfigError, SecateursError
+from secateurs.recipes._config import Recipe
+from secateurs.recipes._directory import RunDirectory
+from secateurs.recipes._environment import commit, environment, versions
+from secateurs.recipes._measure import run_measure
+from secateurs.recipes._prune import run_prune
+from secateurs.recipes._session import Session, open_session
+from secateurs.recipes._stages import MeasureStage, PruneStage, Step, TrainStage
+from secateurs.recipes._summary import summarise
+from secateurs.recipes._train import CHECKPOINT_FILE, run_train
+
+__all__ = ["RunOptions", "run_once"]
+
+
+def _silent(_line: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How to run, as opposed to what: none of it changes a result.
+
+    Attributes:
+        resume: go on with a directory that a run of the same recipe left; start where there is none.
+        progress: show training's progress.
+        notify: told what happens, one line at a time.
+    """
+
+    resume: bool = False
+    progress: bool = False
+    notify: Callable[[str], None] = _silent
+
+
+def run_once(recipe: Recipe, out: Path, options: RunOptions) -> dict[str, Any]:
+    """Carry out a recipe without variants and seeds in `out`; returns what run.json holds.
+
+    Raises:
+        ConfigError: `out` is in use, or holds another recipe.
+        SecateursError: whatever stopped a stage; run.json then says "failed" and why.
+    """
+    directory = RunDirectory.open(out, recipe.resolved(), resume=options.resume)
+    if directory.finished:
+        options.notify(f"{out} is finished already; nothing to do")
+        return directory.state
+    session = open_session(recipe, directory, progress=options.progress, notify=options.notify)
+    _begin(session)
+    with _closing(directory):
+        _carry_out(session)
+    return directory.state
+
+
+def _begin(session: Session) -> None:
+    facts = {
+        "name": session.recipe.name,
+        "seed": session.recipe.seed,
+        "commit": commit(),
+        "versions": versions(),
+        "environment": environment(session.device),
+    }
+    steps = [{"name": step.name, "type": step.stage.type} for step in session.steps]
+    session.directory.begin(session.recipe.resolved(), steps, facts)
+
+
+@contextmanager
+def _closing(directory: RunDirectory) -> Iterator[None]:
+    """Write into run.json what stopped the run, whatever it was."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        directory.end("failed", "interrupted")
+        raise
+    except BaseException as error:
+        directory.end("failed", str(error) if isinstance(error, SecateursError) else f"{type(error).__name__}: {error}")
+        raise
+
+
+def _carry_out(session: Session) -> None:
+    directory = session.directory
+    done = [step for step in session.steps if directory.entry(step.name)["status"] == "finished"]
+    if done:
+        session.notify(f"resuming after {done[-1].name}")
+        session.model, session.plan = session.restored(len(done))
+    for step in session.steps[len(done) :]:
+        session.notify(f"{step.name}: {step.stage.describe()}")
+        directory.start_step(step.name)
+        directory.finish_step(step.name, _results(session, step))
+        (directory.folder(step.name) / CHECKPOINT_FILE).unlink(missing_ok=True)
+    results = {step.name: directory.entry(step.name)["results"] for step in session.steps}
+    directory.state["summary"] = summarise(session.steps, results)
+    directory.save()
+    _draw(session)
+    directory.end("finished")
+
+
+def _draw(session: Session) -> None:
+    """The pictures; a run without the plotting library is a whole run all the same."""
+    from secateurs.reporting import write_plots
+
+    try:
+        write_plots(session.directory.path)
+    except ConfigError as error:
+        session.notify(f"no pictures: {error}")
+
+
+def _results(session: Session, step: Step) -> dict[str, Any]:
+    match step.stage:
+        case TrainStage() as stage:
+            return run_train(session, step, stage)
+        case PruneStage() as stage:
+            return run_prune(session, step, stage)
+        case MeasureStage() as stage:
+            return run_measure(session, step, stage)

@@ -1,0 +1,136 @@
+"""The live objects of one run: data, device, and the model as the stages have left it."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from secateurs.data import Augment, Batches, BatchOptions, ImageSet, Splits, load
+from secateurs.graph import Plan
+from secateurs.recipes._compose import compose
+from secateurs.recipes._config import Recipe
+from secateurs.recipes._cut import restore_model, save_model
+from secateurs.recipes._directory import RunDirectory
+from secateurs.recipes._model import build_model
+from secateurs.recipes._stages import PruneStage, Step, TrainStage, expand
+from secateurs.training import resolve_device
+
+__all__ = ["Session", "open_session", "stage_seed"]
+
+_MODEL_FILE, _PLAN_FILE = "model.safetensors", "plan.json"
+
+
+@dataclass
+class Session:
+    """What the stages of a run share; only `model` and `plan` change, from stage to stage.
+
+    Attributes:
+        model: as the stages so far have left it.
+        plan: what leads from the dense model to `model`; None before the first cut.
+        steps: all stages, in order.
+        progress: whether training shows a bar.
+        notify: told what is being done, one line at a time.
+    """
+
+    recipe: Recipe
+    directory: RunDirectory
+    steps: tuple[Step, ...]
+    splits: Splits
+    device: torch.device
+    model: nn.Module
+    plan: Plan | None
+    progress: bool
+    notify: Callable[[str], None]
+
+    def training_batches(self, step: Step, *, channels_last: bool) -> Batches:
+        """Shuffled and augmented; each stage draws its own random numbers."""
+        section = self.recipe.batches
+        options = BatchOptions(
+            device=str(self.device),
+            shuffle=True,
+            augment=Augment(crop=section.crop, flip=section.flip),
+            channels_last=channels_last,
+        )
+        return self._batches(self.splits.train, options, seed=stage_seed(self.recipe.seed, step.index))
+
+    def evaluation_batches(self, images: ImageSet) -> Batches:
+        """In order, as they are."""
+        return self._batches(images, BatchOptions(device=str(self.device), shuffle=False), seed=0)
+
+    def example(self) -> Tensor:
+        """One test image as a batch of one."""
+        images, _ = next(iter(self.evaluation_batches(self.splits.test)))
+        return images[:1]
+
+    def adopt(self, model: nn.Module, plan: Plan) -> None:
+        """Go on with the model that `plan` made of the one so far."""
+        self.model, self.plan = model, compose(self.plan, plan)
+
+    def save_model(self, step: Step) -> None:
+        """Write the model as the stage leaves it, with the plan that leads to it from the dense one."""
+        folder = self.directory.folder(step.name)
+        save_model(folder / _MODEL_FILE, self.model, self.plan)
+        if self.plan is not None and isinstance(step.stage, PruneStage):
+            self.plan.save(folder / _PLAN_FILE)
+
+    def restored(self, count: int) -> tuple[nn.Module, Plan | None]:
+        """Model and plan as the first `count` stages left them, from the files alone."""
+        dense = _initial(self.recipe, self.splits)
+        changed = [step for step in self.steps[:count] if isinstance(step.stage, TrainStage | PruneStage)]
+        if not changed:
+            return dense.to(self.device), None
+        cuts = [step for step in changed if isinstance(step.stage, PruneStage)]
+        plan = Plan.load(self.directory.folder(cuts[-1].name) / _PLAN_FILE) if cuts else None
+        file = self.directory.folder(changed[-1].name) / _MODEL_FILE
+        return restore_model(file, dense, plan).to(self.device), plan
+
+    def first_cut(self) -> Step | None:
+        """The first prune stage."""
+        return next((step for step in self.steps if isinstance(step.stage, PruneStage)), None)
+
+    def _batches(self, images: ImageSet, options: BatchOptions, *, seed: int) -> Batches:
+        return Batches(
+            images,
+            batch_size=self.recipe.batches.size,
+            mean=self.splits.mean,
+            std=self.splits.std,
+            seed=seed,
+            options=options,
+        )
+
+
+def open_session(
+    recipe: Recipe,
+    directory: RunDirectory,
+    *,
+    progress: bool,
+    notify: Callable[[str], None],
+) -> Session:
+    """Load the data and build the model; everything that the recipe names is tried here, before any work."""
+    device = resolve_device(recipe.device)
+    splits = load(recipe.data)
+    return Session(
+        recipe=recipe,
+        directory=directory,
+        steps=expand(recipe.stages),
+        splits=splits,
+        device=device,
+        model=_initial(recipe, splits).to(device),
+        plan=None,
+        progress=progress,
+        notify=notify,
+    )
+
+
+def stage_seed(seed: int, index: int) -> int:
+    """A seed of the stage's own. Hashed, because `seed + index` would repeat another run's stages."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{index}".encode()).digest()[:4], "little") >> 1
+
+
+def _initial(recipe: Recipe, splits: Splits) -> nn.Module:
+    channels, height = splits.train.images.shape[1:3]
+    return build_model(
+        recipe.model, classes=len(splits.train.classes), channels=channels, size=height, seed=recipe.seed
+    )

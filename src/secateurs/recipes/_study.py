@@ -1,0 +1,108 @@
+"""Comparisons: one recipe in several variants, each with several seeds, every one an ordinary run."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from secateurs._files import write_json, write_text
+from secateurs.recipes._config import Recipe, parse
+from secateurs.recipes._directory import check_directory
+from secateurs.recipes._overrides import override
+from secateurs.recipes._run import RunOptions, run_once
+from secateurs.recipes._yaml import dump_yaml
+
+__all__ = ["Member", "members", "run"]
+
+_FIGURES = ("test_accuracy", "params", "macs", "bytes", "latency_ms")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One run of a study; it lies in DIR/variant/seed."""
+
+    variant: str
+    seed: int
+    recipe: Recipe
+
+    @property
+    def folder(self) -> str:
+        return f"{self.variant}/{self.seed}"
+
+
+def run(recipe: Recipe, out: Path, options: RunOptions | None = None) -> dict[str, Any]:
+    """Carry out a recipe in the directory `out`; returns what its run.json holds.
+
+    Errors as `run_once`; with variants or seeds, the first run that fails stops the study, and resuming goes on
+    with that run.
+    """
+    options = options or RunOptions()
+    if recipe.variants is None and recipe.seeds is None:
+        return run_once(recipe, out, options)
+    return _run_study(recipe, out, options)
+
+
+def members(recipe: Recipe) -> tuple[Member, ...]:
+    """Every run of the study, variants outermost. Without variants there is one, called `base`."""
+    plain = {key: value for key, value in recipe.resolved().items() if key not in ("variants", "seeds")}
+    found = []
+    for variant, changes in (recipe.variants or {"base": {}}).items():
+        # A variant may choose a seed of its own where the study does not.
+        for seed in recipe.seeds or (override(plain, changes)["seed"],):
+            config = override(plain, {**changes, "seed": seed})
+            found.append(
+                Member(variant=variant, seed=seed, recipe=parse(config, source=f"{recipe.name}, variant {variant}"))
+            )
+    return tuple(found)
+
+
+def _run_study(recipe: Recipe, out: Path, options: RunOptions) -> dict[str, Any]:
+    config = recipe.resolved()
+    state = check_directory(out, config, resume=options.resume)
+    if state.get("status") == "finished":
+        options.notify(f"{out} is finished already; nothing to do")
+        return state
+    study = members(recipe)
+    runs = [{"variant": member.variant, "seed": member.seed, "path": member.folder} for member in study]
+    state = {"name": recipe.name, "status": "running", "error": None, "runs": runs, "stages": [], "summary": {}}
+    write_text(out / "config.yaml", dump_yaml(config))
+    write_json(out / "run.json", state)
+    summaries: list[tuple[str, Mapping[str, Any]]] = []
+    try:
+        for number, member in enumerate(study, start=1):
+            options.notify(f"run {number} of {len(study)}: variant {member.variant}, seed {member.seed}")
+            # Resuming starts what is not there yet, so the directories of a new study need no other mode.
+            done = run_once(member.recipe, out / member.folder, replace(options, resume=True))
+            summaries.append((member.variant, done["summary"]))
+            state["summary"] = {"variants": _table(summaries)}
+            write_json(out / "run.json", state)
+    except BaseException as error:
+        state |= {"status": "failed", "error": "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)}
+        write_json(out / "run.json", state)
+        raise
+    state["status"] = "finished"
+    write_json(out / "run.json", state)
+    return state
+
+
+def _table(summaries: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """Mean and spread of every figure over the seeds of each variant."""
+    return {
+        variant: {
+            side: _statistics([summary[side] for name, summary in summaries if name == variant and summary[side]])
+            for side in ("before", "after")
+        }
+        for variant in dict.fromkeys(name for name, _ in summaries)
+    }
+
+
+def _statistics(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | int | None]]:
+    """`spread` is the sample standard deviation, and None for a single run."""
+    found: dict[str, dict[str, float | int | None]] = {}
+    for name in _FIGURES:
+        values = [row[name] for row in rows if name in row]
+        if values:
+            spread = statistics.stdev(values) if len(values) > 1 else None
+            found[name] = {"mean": statistics.fmean(values), "spread": spread, "runs": len(values)}
+    return found

@@ -1,0 +1,123 @@
+"""The tables that a run ends with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+
+from secateurs._errors import FileError
+from secateurs.reporting._record import RunRecord
+
+__all__ = ["result_lines", "result_table"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Figure:
+    """One kind of number: its key in a summary, what people call it, and how it is written."""
+
+    key: str
+    title: str
+    scale: float
+    pattern: str
+
+    def text(self, value: float | None) -> str:
+        return "-" if value is None else self.pattern.format(value * self.scale)
+
+
+_FIGURES = (
+    _Figure(key="test_accuracy", title="test accuracy", scale=100, pattern="{:.2f} %"),
+    _Figure(key="params", title="parameters", scale=1, pattern="{:,.0f}"),
+    _Figure(key="macs", title="MACs", scale=1, pattern="{:,.0f}"),
+    _Figure(key="bytes", title="bytes", scale=1, pattern="{:,.0f}"),
+)
+_LATENCY = _Figure(key="latency_ms", title="latency", scale=1, pattern="{:.3g} ms")
+
+
+def result_table(run: RunRecord) -> Table:
+    """Before, after and the fraction removed; for a study, mean and spread of every variant.
+
+    Raises:
+        FileError: the run has no results yet.
+    """
+    summary = run.state.get("summary") or {}
+    if "variants" in summary:
+        return _study_table(run, summary["variants"])
+    if not summary.get("after"):
+        raise FileError(
+            str(run.path / "run.json"),
+            wanted="a run with results",
+            got=f"one that is {run.state.get('status', 'unknown')}",
+            cure="Finish it with --resume.",
+        )
+    return _run_table(run, summary)
+
+
+def result_lines(run: RunRecord) -> list[str]:
+    """What belongs beside the table: what was asked, the proof, and where it ran."""
+    summary = run.state.get("summary") or {}
+    lines = []
+    asked, removed = summary.get("asked") or {}, summary.get("removed") or {}
+    for name, ratio in asked.items():
+        lines.append(f"asked to remove {100 * ratio:.4g} % of {name}, removed {100 * removed[name]:.4g} %")
+    if summary.get("verified") is not None:
+        lines.append(f"verified: the cut model equals the masked dense one, relative error {summary['verified']:.1e}")
+    elif asked:
+        lines.append("not verified")
+    places, versions = run.state.get("environment") or {}, run.state.get("versions") or {}
+    if places:
+        where = places.get("accelerator", places.get("hardware"))
+        lines.append(f"on {where}, {places.get('threads')} threads, torch {versions.get('torch')}")
+    return lines
+
+
+def _run_table(run: RunRecord, summary: Mapping[str, Any]) -> Table:
+    before, after = summary.get("before"), summary["after"]
+    table = Table(title=f"{run.state.get('name', run.path.name)}, seed {run.state.get('seed')}", title_justify="left")
+    table.add_column("")
+    for title in ("before", "after", "removed") if before else ("measured",):
+        table.add_column(title, justify="right")
+    for figure in _FIGURES:
+        values = [side.get(figure.key) for side in (before, after) if side]
+        table.add_row(figure.title, *map(figure.text, values), *([_change(figure, *values)] if before else []))
+    for index, row in enumerate(after.get("latency", [])):
+        rows = [side["latency"][index] for side in (before, after) if side]
+        title = f"latency, batch {row['batch_size']}"
+        medians = [each["median_ms"] for each in rows]
+        table.add_row(title, *map(_LATENCY.text, medians), *([_change(_LATENCY, *medians)] if before else []))
+        table.add_row("  5th to 95th percentile", *map(_spread, rows))
+    return table
+
+
+def _spread(row: Mapping[str, float]) -> str:
+    return f"{row['low_ms']:.3g} to {row['high_ms']:.3g} ms"
+
+
+def _change(figure: _Figure, before: float | None, after: float | None) -> str:
+    if before is None or after is None:
+        return "-"
+    if figure.key == "test_accuracy":  # a difference of percentages, as people compare them
+        return f"{100 * (before - after):.2f} points"
+    return f"{100 * (1 - after / before):.1f} %" if before else "-"
+
+
+def _study_table(run: RunRecord, variants: Mapping[str, Any]) -> Table:
+    table = Table(title=f"{run.state.get('name', run.path.name)}: mean ± standard deviation", title_justify="left")
+    for title in ("variant", "runs", "", *(figure.title for figure in (*_FIGURES, _LATENCY))):
+        table.add_column(title, justify="left" if title in ("variant", "") else "right")
+    for variant, sides in variants.items():
+        shown = [side for side in ("before", "after") if sides[side]]
+        for position, side in enumerate(shown):
+            runs = next(iter(sides[side].values()))["runs"]
+            head = (variant, str(runs)) if position == 0 else ("", "")
+            table.add_row(*head, side, *_cells(sides[side]), end_section=position == len(shown) - 1)
+    return table
+
+
+def _cells(figures: Mapping[str, Mapping[str, float]]) -> Sequence[str]:
+    cells = []
+    for figure in (*_FIGURES, _LATENCY):
+        found = figures.get(figure.key)
+        spread = f" ± {figure.text(found['spread'])}" if found and found["spread"] is not None else ""
+        cells.append(figure.text(found["mean"] if found else None) + spread)
+    return cells
