@@ -1,12 +1,11 @@
 """What may be cut: the traced graph, its axes, its cost under any plan, and plans."""
 
 from secateurs.graph._axes import Axis, Fixed, Member
-from secateurs.graph._call import Masks
 from secateurs.graph._cost import Cost
 from secateurs.graph._graph import Graph
 from secateurs.graph._inputs import rebuild_inputs
 from secateurs.graph._plan import Cut, Edit, Plan
-from secateurs.graph._trace import free_attention, labelled_run, trace
+from secateurs.graph._trace import free_attention, masked_run, trace, untouched
 
 __all__ = [
     "Axis",
@@ -15,11 +14,11 @@ __all__ = [
     "Edit",
     "Fixed",
     "Graph",
-    "Masks",
     "Member",
     "Plan",
     "free_attention",
-    "labelled_run",
+    "masked_run",
     "rebuild_inputs",
     "trace",
+    "untouched",
 ]

@@ -166,7 +166,7 @@ class _Facts:
         """Order and name of the first operator that produces the atoms."""
         order = int(self._first[atoms].min())
         path = self._marks[order].path if order < len(self._marks) else None
-        return order, (path or members[0].path).removesuffix(".weight")
+        return order, (path or members[0].path).removesuffix(".weight").removesuffix("_weight")
 
 
 def _members(groups: Sequence[IntArray], occurrences: Sequence[_Occurrence], facts: _Facts) -> list[tuple[Member, ...]]:

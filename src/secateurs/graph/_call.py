@@ -94,7 +94,15 @@ class Masks:
     """The positions that a masked run treats as gone."""
 
     removed: npt.NDArray[np.bool_]
-    """Roots that are removed, by atom number."""
+    """Roots that are removed, by atom number, as the trace left them."""
+
+    def current(self, algebra: Algebra) -> npt.NDArray[np.bool_]:
+        """The same marks after the algebra has grown or joined classes during the run."""
+        if len(self.removed) < len(algebra):
+            self.removed = np.concatenate([self.removed, np.zeros(len(algebra) - len(self.removed), dtype=bool)])
+        gone = np.flatnonzero(self.removed)
+        self.removed[algebra.find(gone)] = True
+        return self.removed
 
 
 class LabelMode(TorchDispatchMode):
@@ -112,6 +120,8 @@ class LabelMode(TorchDispatchMode):
         self.modules: list[str] = [""]
         self.sized = False
         """Set while the function mode looks after the provenance of the sizes in the running call."""
+        self.dtypes: set[torch.dtype] = set()
+        """Floating types of all results, for the tolerance of a proof."""
         self.scopes: dict[str, Any] = {}
         """Arguments of the running function that rules ask for by name (`groups`, `chunks`)."""
 
@@ -205,13 +215,14 @@ class Call:
     def put(self, result: Any) -> None:
         """Take `result` as what the operator returned."""
         self._out, self._done = result, True
+        self.mode.dtypes |= {leaf.dtype for leaf in tree_leaves(result) if isinstance(leaf, Tensor)}
 
     def kept(self, label: Label | None) -> Tensor | None:
         """Indices of the positions that a masked run keeps; `None` where all are."""
         masks = self.mode.masks
         if masks is None or label is None:
             return None
-        gone = self.algebra.removed_rows(label, masks.removed)
+        gone = self.algebra.removed_rows(label, masks.current(self.algebra))
         return torch.from_numpy(np.flatnonzero(~gone)) if gone.any() else None
 
     def gather(self, tensor: Tensor, dims: Sequence[int]) -> Tensor:
@@ -236,12 +247,12 @@ class Call:
     def _masked_args(self) -> tuple[Any, ...]:
         args = list(self.args)
         for position, dim, label in self._zeros:
-            gone = self.algebra.removed_rows(label, self.mode.masks.removed) if self.mode.masks else np.zeros(0)
-            if gone.any():
+            kept = self.kept(label)
+            if kept is not None:
                 shape = [1] * args[position].dim()
                 shape[dim] = -1
-                mask = torch.from_numpy(gone).to(args[position].device).reshape(shape)
-                args[position] = args[position].masked_fill(mask, 0)
+                gone = torch.ones(len(label), dtype=torch.bool).index_fill_(0, kept, False)
+                args[position] = args[position].masked_fill(gone.to(args[position].device).reshape(shape), 0)
         return tuple(args)
 
     # ------------------------------------------------------------------ saying

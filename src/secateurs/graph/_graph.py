@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -50,7 +49,7 @@ class Graph:
         self.fixed: tuple[Fixed, ...] = find_fixed(algebra, weights)
         self._by_name = {axis.name: axis for axis in self.axes}
         tensors = dict([*model.named_parameters(), *model.named_buffers()])
-        self.shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({p: tuple(t.shape) for p, t in tensors.items()})
+        self.shapes: Mapping[str, tuple[int, ...]] = {p: tuple(t.shape) for p, t in tensors.items()}
         self.counts = CostModel(algebra, record, _weigh(model, weights))
 
     def _solvable_axes(self, record: Record) -> tuple[Axis, ...]:
@@ -137,13 +136,13 @@ class Graph:
         cuts = self._cuts(units, roots)
         replaced = self._replaced(cuts)
         return Plan(
-            removed=MappingProxyType(units),
-            sizes=MappingProxyType({axis.name: axis.size for axis in self.axes}),
+            removed=units,
+            sizes={axis.name: axis.size for axis in self.axes},
             cuts=cuts,
             edits=(*edits, *self._declared(cuts, edits)),
             replaced=replaced,
             shapes=self.shapes,
-            aliases=MappingProxyType(_aliases(self.model)),
+            aliases=_aliases(self.model),
             inputs=describe_inputs(self.args, self.kwargs),
             before=self.cost(),
             cost=self.counts.cost(roots),

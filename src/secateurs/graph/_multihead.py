@@ -12,6 +12,17 @@ from torch import Tensor, nn
 __all__ = ["FreeMultiheadAttention"]
 
 
+_PARAMETERS = (
+    "in_proj_weight",
+    "q_proj_weight",
+    "k_proj_weight",
+    "v_proj_weight",
+    "in_proj_bias",
+    "bias_k",
+    "bias_v",
+)
+
+
 class FreeMultiheadAttention(nn.Module):
     """Multi-head attention (Vaswani et al., 2017) whose heads and head sizes are independent of its width.
 
@@ -31,8 +42,8 @@ class FreeMultiheadAttention(nn.Module):
 
     def __init__(self, source: nn.MultiheadAttention) -> None:
         super().__init__()
-        for name, parameter in source._parameters.items():
-            self.register_parameter(name, parameter)
+        for name in _PARAMETERS:
+            self.register_parameter(name, getattr(source, name))
         self.out_proj = source.out_proj
         self.embed_dim, self.num_heads = source.embed_dim, source.num_heads
         self.query_size = self.value_size = source.head_dim

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -139,13 +138,13 @@ class Plan:
             if content["format"] != _FORMAT:
                 raise ValueError(f"format {content['format']}")
             plan = cls(
-                removed=_freeze({str(k): _integers(v) for k, v in content["removed"].items()}),
-                sizes=_freeze({str(k): int(v) for k, v in content["sizes"].items()}),
+                removed={str(k): _integers(v) for k, v in content["removed"].items()},
+                sizes={str(k): int(v) for k, v in content["sizes"].items()},
                 cuts=tuple(Cut(**{**cut, "removed": _integers(cut["removed"])}) for cut in content["cuts"]),
                 edits=tuple(Edit(**edit) for edit in content["edits"]),
                 replaced=tuple(str(path) for path in content["replaced"]),
-                shapes=_freeze({str(k): _integers(v) for k, v in content["shapes"].items()}),
-                aliases=_freeze({str(k): str(v) for k, v in content["aliases"].items()}),
+                shapes={str(k): _integers(v) for k, v in content["shapes"].items()},
+                aliases={str(k): str(v) for k, v in content["aliases"].items()},
                 inputs=content["inputs"],
                 before=Cost.from_json(content["before"]),
                 cost=Cost.from_json(content["cost"]),
@@ -169,10 +168,6 @@ class Plan:
 
 
 _CURE = "Write the plan again with Plan.save."
-
-
-def _freeze(content: dict[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType(content)
 
 
 def _integers(values: Any) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from secateurs.graph._multihead import FreeMultiheadAttention
 from secateurs.graph._provenance import tag_attributes
 from secateurs.graph._sizes import SizeMode
 
-__all__ = ["free_attention", "labelled_run", "trace"]
+__all__ = ["free_attention", "masked_run", "trace", "untouched"]
 
 
 def trace(
@@ -102,15 +102,23 @@ def _call(
 
 
 @contextmanager
-def labelled_run(graph: Graph, masks: Masks) -> Iterator[None]:
-    """Inside, the graph's own model computes what it would compute after the cut."""
-    model, algebra = graph.model, graph.algebra.copy()
+def masked_run(model: nn.Module, graph: Graph, removed: Mapping[str, tuple[int, ...]]) -> Iterator[LabelMode]:
+    """Inside, a dense model computes what it would compute after the removal; evaluation mode, no gradients.
+
+    Args:
+        model: the graph's model, or a copy of it in any floating type.
+        graph: the trace.
+        removed: axis name to removed units.
+    """
+    atoms = {name: graph[name].atoms[list(units)] for name, units in removed.items()}
+    masks = Masks(removed=graph.removed_roots(atoms))
     with ExitStack() as stack:
         stack.enter_context(untouched(model))
         free_attention(model)
         roots = {id(tensor): graph.weights[path] for path, tensor in _tensors(model).items()}
-        stack.enter_context(LabelMode(algebra, roots, masks=masks))
-        yield
+        mode = LabelMode(graph.algebra.copy(), roots, masks=masks)
+        stack.enter_context(mode)
+        yield mode
 
 
 @contextmanager

@@ -1,0 +1,142 @@
+"""Apply a plan: check, copy, cut, prove."""
+
+import copy
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from secateurs._errors import PlanError
+from secateurs.graph import Plan
+from secateurs.surgery._cut import check_fits, cut_model
+from secateurs.surgery._masked import example_of, graph_of
+from secateurs.surgery._optimizer import check_optimizer, cut_optimizer
+from secateurs.surgery._verify import Proof, verify
+
+__all__ = ["HISTORY", "Report", "Result", "apply"]
+
+HISTORY = "_secateurs_plans"
+"""Attribute of a cut model that holds the plans that led to it, in order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """How a cut went.
+
+    Attributes:
+        verified: whether the cut model was proved equal to the masked dense one.
+        proof: error, tolerance and precision of the proof; `None` without verification.
+        seconds: time for checking, cutting and proving.
+    """
+
+    verified: bool
+    proof: Proof | None
+    seconds: float
+
+    @property
+    def error(self) -> float | None:
+        """Largest relative difference found by the proof."""
+        return None if self.proof is None else self.proof.error
+
+    def __str__(self) -> str:
+        if self.proof is None:
+            return f"not verified, {self.seconds:.2f} s"
+        weights = ", weights filled at random" if self.proof.random_weights else ""
+        return f"verified to {self.proof.error:.1e} in {self.proof.precision}{weights}, {self.seconds:.2f} s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A cut model with its receipts.
+
+    Attributes:
+        model: the smaller model.
+        plan: what was removed.
+        report: how the cut went.
+        optimizer: the optimizer that was passed in, now holding the smaller parameters.
+    """
+
+    model: nn.Module
+    plan: Plan
+    report: Report
+    optimizer: Optimizer | None = None
+
+
+def apply(
+    model: nn.Module,
+    plan: Plan,
+    *,
+    optimizer: Optimizer | None = None,
+    inplace: bool = False,
+    verify: bool = True,
+    example: Any = None,
+) -> Result:
+    """Cut a model as planned.
+
+    Args:
+        model: the model that the plan was made for.
+        plan: what to remove.
+        optimizer: an optimizer over the model's parameters; afterwards it holds the cut model's, with its state cut
+            along (momentum and moments survive).
+        inplace: cut `model` itself; its parameters stay the same objects. Otherwise it is left as it is.
+        verify: prove on the example, in float64 copies, that the cut model equals the masked dense one.
+        example: arguments to verify on; by default those of the trace, or random ones of the planned shapes.
+
+    Raises:
+        PlanError: the plan does not fit the model; nothing was changed.
+        VerifyError: the cut model is wrong; `model` and `optimizer` are unchanged.
+    """
+    start = time.perf_counter()
+    check_fits(model, plan)
+    if optimizer is not None:
+        check_optimizer(optimizer, model, plan)
+    originals = dict(model.named_parameters())
+    smaller, copied = model, originals
+    proof = None
+    if verify or not inplace:
+        smaller, copied = _cut_copy(model, plan)
+    if verify:
+        proof = _prove(model, smaller, plan, example)
+    if inplace:
+        _cut_here(model, plan)
+        smaller, copied = model, originals
+    if optimizer is not None:
+        cut_optimizer(optimizer, plan, {path: (old, copied[path]) for path, old in originals.items()})
+    report = Report(verified=proof is not None, proof=proof, seconds=time.perf_counter() - start)
+    return Result(model=smaller, plan=plan, report=report, optimizer=optimizer)
+
+
+def _cut_copy(model: nn.Module, plan: Plan) -> tuple[nn.Module, dict[str, nn.Parameter]]:
+    """A cut copy, and its parameters by the paths they had before the cut."""
+    smaller: nn.Module = copy.deepcopy(model)
+    parameters = dict(smaller.named_parameters())
+    _cut_here(smaller, plan)
+    return smaller, parameters
+
+
+def _cut_here(model: nn.Module, plan: Plan) -> None:
+    cut_model(model, plan)
+    vars(model)[HISTORY] = (*getattr(model, HISTORY, ()), _without_graph(plan))
+
+
+def _without_graph(plan: Plan) -> Plan:
+    """The plan alone: a model must not keep the dense model alive through its history."""
+    return Plan(**{**{name: getattr(plan, name) for name in Plan.__dataclass_fields__}, "graph": None})
+
+
+def _prove(model: nn.Module, smaller: nn.Module, plan: Plan, example: Any) -> Proof:
+    graph = graph_of(model, plan)
+    if example is None:
+        arguments = example_of(model, plan)
+    elif isinstance(example, Tensor):
+        arguments = ((example,), {})
+    elif isinstance(example, tuple):
+        arguments = (example, {})
+    elif isinstance(example, dict):
+        arguments = ((), example)
+    else:
+        cure = "Pass example=(x,) or example={'name': x}."
+        raise PlanError("example", wanted="a tensor, tuple or dict", got=type(example).__name__, cure=cure)
+    return verify(model, smaller, plan, graph, arguments)

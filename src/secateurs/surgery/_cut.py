@@ -1,0 +1,105 @@
+"""The cut itself: tensors sliced, attributes set. Checks first, then a straight line that only acts."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from secateurs._errors import PlanError
+from secateurs.graph import Cut, Edit, Plan, free_attention
+
+__all__ = ["check_fits", "cut_model", "cut_tensor", "cuts_by_path", "tensors_of"]
+
+_CURE = "Apply a plan to the model it was made for, before any other cut."
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by path, tied ones once."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def check_fits(model: nn.Module, plan: Plan) -> None:
+    """Refuse a plan whose model differs from this one in any shape or attribute that it touches.
+
+    Raises:
+        PlanError: with the first difference; nothing was changed.
+    """
+    tensors = tensors_of(model)
+    for path, shape in plan.shapes.items():
+        got = "no such tensor" if path not in tensors else str(tuple(tensors[path].shape))
+        if got != str(tuple(shape)):
+            raise PlanError(path, wanted=f"shape {tuple(shape)}", got=got, cure=_CURE)
+    for path in plan.replaced:
+        module = _module(model, path)
+        if type(module) is not nn.MultiheadAttention:
+            raise PlanError(path, wanted="nn.MultiheadAttention", got=type(module).__name__, cure=_CURE)
+    for edit in plan.edits:
+        if not _is_inner(edit, plan):
+            _check_edit(model, edit)
+
+
+def _is_inner(edit: Edit, plan: Plan) -> bool:
+    """An attribute that only the replacement of an attention module has."""
+    return edit.path in plan.replaced
+
+
+def _module(model: nn.Module, path: str) -> nn.Module:
+    try:
+        return model.get_submodule(path)
+    except AttributeError as error:
+        raise PlanError(path, wanted="a module of the model", got="no such module", cure=_CURE) from error
+
+
+def _check_edit(model: nn.Module, edit: Edit) -> None:
+    value = getattr(_module(model, edit.path), edit.name, None)
+    if edit.index is not None:
+        value = value[edit.index] if isinstance(value, (tuple, list)) and edit.index < len(value) else None
+    if value != edit.before:
+        raise PlanError(f"{edit.path}.{edit.name}", wanted=str(edit.before), got=repr(value), cure=_CURE)
+
+
+def cuts_by_path(plan: Plan) -> Mapping[str, Sequence[Cut]]:
+    """The cuts of every tensor."""
+    found: dict[str, list[Cut]] = defaultdict(list)
+    for cut in plan.cuts:
+        found[cut.path].append(cut)
+    return found
+
+
+def cut_tensor(tensor: Tensor, cuts: Sequence[Cut]) -> Tensor:
+    """A new tensor without the removed positions; dims whose size is not the planned one are left alone."""
+    for cut in cuts:
+        if tensor.shape[cut.dim] == cut.size:
+            stays = torch.ones(cut.size, dtype=torch.bool)
+            stays[list(cut.removed)] = False
+            tensor = tensor.index_select(cut.dim, stays.nonzero().squeeze(1).to(tensor.device))
+    return tensor
+
+
+@torch.no_grad()
+def cut_model(model: nn.Module, plan: Plan) -> None:
+    """Carry out a plan that fits.
+
+    Parameters stay the same objects with smaller data, so that optimizers, hooks and tied uses keep pointing at
+    them; gradients are cut along.
+    """
+    free_attention(model, plan.replaced)
+    tensors = tensors_of(model)
+    for path, cuts in cuts_by_path(plan).items():
+        tensor, grad = tensors[path], tensors[path].grad
+        tensor.grad = None
+        tensor.data = cut_tensor(tensor.data, cuts)
+        if grad is not None:
+            tensor.grad = cut_tensor(grad, cuts)
+    for edit in plan.edits:
+        _set(model.get_submodule(edit.path), edit)
+
+
+def _set(module: nn.Module, edit: Edit) -> None:
+    if edit.index is None:
+        setattr(module, edit.name, edit.after)
+        return
+    values = list(getattr(module, edit.name))
+    values[edit.index] = edit.after
+    setattr(module, edit.name, tuple(values))

@@ -1,0 +1,77 @@
+"""Cut models on disk: weights in safetensors, the plans in its metadata; no code is ever executed."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from secateurs._errors import FileError, SecateursError
+from secateurs._files import load_tensors, save_tensors
+from secateurs.graph import Plan
+from secateurs.surgery._apply import HISTORY, Result
+from secateurs.surgery._cut import check_fits, cut_model
+
+__all__ = ["load", "save"]
+
+
+def save(result: Result | nn.Module, path: str | Path) -> None:
+    """Write weights and plans; equal models give equal bytes.
+
+    Args:
+        result: what `apply` or `prune` returned, or a model: one that was cut (and trained since) carries its plans
+            along, one that never was has none.
+        path: the safetensors file.
+    """
+    model = result.model if isinstance(result, Result) else result
+    first: dict[int, str] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if isinstance(tensor, Tensor):
+            first.setdefault(id(tensor), name)
+    state = model.state_dict()
+    unique = {name: state[name] for name in first.values()}
+    plans = [plan.to_json() for plan in getattr(model, HISTORY, ())]
+    save_tensors(Path(path), unique, {"plans": json.dumps(plans)})
+
+
+def load(path: str | Path, factory: Callable[[], nn.Module]) -> nn.Module:
+    """The saved model: the original class, cut by the saved plans, with the saved weights.
+
+    Args:
+        path: a file that `save` wrote.
+        factory: makes the dense model (its weights do not matter); called without arguments.
+
+    Raises:
+        FileError: not such a file, or weights that do not fit.
+        PlanError: the factory makes another model than the plans were made for.
+    """
+    tensors, metadata = load_tensors(Path(path))
+    try:
+        content = json.loads(metadata.get("plans", "[]"))
+        plans = [Plan.from_json(plan, where=str(path)) for plan in content]
+    except (ValueError, TypeError, RecursionError) as error:
+        cure = "Write it again with secateurs.save."
+        raise FileError(str(path), wanted="plans as JSON", got=str(error), cure=cure) from error
+    model = factory()
+    for plan in plans:
+        check_fits(model, plan)
+        cut_model(model, plan)
+        vars(model)[HISTORY] = (*getattr(model, HISTORY, ()), plan)
+    _load_weights(model, tensors, str(path))
+    return model
+
+
+def _load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    own = model.state_dict(keep_vars=True)
+    first = {id(tensor): name for name, tensor in reversed(own.items())}
+    complete = {name: tensors.get(name, tensors.get(first[id(tensor)])) for name, tensor in own.items()}
+    missing = [name for name, tensor in complete.items() if tensor is None]
+    extra = [name for name in tensors if name not in own]
+    if missing or extra:
+        got = f"missing {missing[:3]}, unexpected {extra[:3]}"
+        raise FileError(where, wanted="the model's weights", got=got, cure="Load it with the factory it was made from.")
+    try:
+        model.load_state_dict(complete)
+    except (RuntimeError, SecateursError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise FileError(where, wanted="weights of fitting shapes", got=reason, cure="Check the factory.") from error
