@@ -202,7 +202,7 @@ class Algebra:
         dims = [dim for dim, label in enumerate(labels) if label is not None]
         if not dims:
             return None
-        if sum(size != 1 for size in sizes) == 1 and sizes[dims[0]] != 1:
+        if len(dims) == 1 and prod(sizes) == sizes[dims[0]]:
             return labels[dims[0]]
         return _outer([label for label in labels if label is not None], dims, sizes)
 
