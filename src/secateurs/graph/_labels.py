@@ -267,10 +267,10 @@ class Algebra:
                 rest_b.remove(partner)
         left_a, left_b = a[:, rest_a], b[:, rest_b]
         if min(len(rest_a), len(rest_b)) == 1:
-            work.append((left_a, left_b))
-        else:
-            self.fix(left_a, why)
-            self.fix(left_b, why)
+            return [*work, (left_a, left_b)]
+        for left in (left_a, left_b):
+            if left.size:
+                self.fix(left, why)
         return work
 
     def _reason_id(self, why: str) -> int:
