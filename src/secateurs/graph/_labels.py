@@ -143,7 +143,7 @@ class Algebra:
             return
         if len(first) != len(second):
             raise ValueError(f"labels of {len(first)} and {len(second)} positions cannot be unified")
-        if first is second:
+        if first is second or not len(first):
             return
         work = [(first, second)]
         while work:
@@ -183,6 +183,8 @@ class Algebra:
             return [None for _ in sizes]
         if len(label) != prod(sizes):
             raise ValueError(f"{len(label)} positions cannot be viewed as {tuple(sizes)}")
+        if not len(label):
+            return [None for _ in sizes]
         resolved = self.resolve(label)
         for column in range(resolved.shape[1]):
             grid = resolved[:, column].reshape(tuple(sizes))
