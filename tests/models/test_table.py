@@ -58,9 +58,7 @@ def test_cifar_resnets_agree_with_the_papers_table(name: str) -> None:
     assert round(models.TABLE[name].parameters / 1e6, 2) == pytest.approx(HE_MILLIONS[name], abs=0.035)
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters"), [("resnet8", 78_042), ("resnet20", 272_474), ("resnet56", 855_770)]
-)
+@pytest.mark.parametrize(("name", "parameters"), [("resnet8", 78_042), ("resnet20", 272_474), ("resnet56", 855_770)])
 def test_projection_shortcuts_have_their_published_counts(name: str, parameters: int) -> None:
     assert count(name, shortcut="B") == parameters
 

@@ -20,8 +20,8 @@ class Augment:
     """What is done to training images.
 
     Attributes:
-        crop: pixels of black border (zero before normalisation) that is put around an image, of which a random
-            window of the image's own size is taken; 4 is the custom for CIFAR.
+        crop: pixels of black border (zero before normalisation) put around an image, of which a random window
+            of the image's own size is taken; 4 is the custom for CIFAR.
         flip: mirror left and right with probability one half.
     """
 
@@ -30,9 +30,7 @@ class Augment:
 
     def __post_init__(self) -> None:
         if self.crop < 0:
-            raise DataError(
-                "augment.crop", wanted="0 or more pixels", got=str(self.crop), cure="Change augment.crop."
-            )
+            raise DataError("augment.crop", wanted="0 or more pixels", got=str(self.crop), cure="Change augment.crop.")
 
 
 def augmented(images: Tensor, indices: Tensor, key: Sequence[int], options: Augment) -> Tensor:

@@ -38,9 +38,9 @@ class BatchOptions:
 class Batches:
     """Batches (float32 x [B, C, H, W], normalised; int64 y [B]) of an image set, for as many loops as wanted.
 
-    Images stay uint8 on the device. Order and augmentation depend on (seed, epoch, image index) alone: equal for
-    equal keys whatever the batch size, and the same in a run that was resumed. Two loops without `set_epoch`
-    between them are equal.
+    Images stay uint8 on the device. Order and augmentation depend on (seed, epoch, image index) alone:
+    equal for equal keys whatever the batch size, and the same in a run that was resumed. Two loops without
+    `set_epoch` between them are equal.
 
     Args:
         images: what to make batches of.
@@ -116,13 +116,9 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _check(
-    images: ImageSet, batch_size: int, mean: Sequence[float], std: Sequence[float], drop_last: bool
-) -> None:
+def _check(images: ImageSet, batch_size: int, mean: Sequence[float], std: Sequence[float], drop_last: bool) -> None:
     if batch_size < 1:
-        raise DataError(
-            "batch_size", wanted="1 or more images", got=str(batch_size), cure="Change the batch size."
-        )
+        raise DataError("batch_size", wanted="1 or more images", got=str(batch_size), cure="Change the batch size.")
     if len(images) < (batch_size if drop_last else 1):
         raise DataError(
             "Batches",

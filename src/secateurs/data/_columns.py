@@ -56,9 +56,7 @@ def _is_encoded(feature: Any) -> bool:
     return isinstance(feature, library("datasets").Value) and feature.dtype in ("binary", "large_binary")
 
 
-def _asked(
-    features: Mapping[str, Any], asked: str, kind: str, right: Callable[[Any], bool], where: str
-) -> str:
+def _asked(features: Mapping[str, Any], asked: str, kind: str, right: Callable[[Any], bool], where: str) -> str:
     if asked not in features:
         nearest = difflib.get_close_matches(asked, features, n=1)
         raise DataError(

@@ -61,9 +61,7 @@ def open_image(cell: Mapping[str, Any] | None, where: str, mode: str | None = No
     return image
 
 
-def stack(
-    pictures: Iterable[tuple[str, Any]], count: int, *, resize: int | None, channels: int | None
-) -> Tensor:
+def stack(pictures: Iterable[tuple[str, Any]], count: int, *, resize: int | None, channels: int | None) -> Tensor:
     """`count` (where, PIL image) pairs as uint8 [count, C, H, W].
 
     With `channels` None grey images give one channel; where a colour image is among them, all have three.
@@ -134,6 +132,4 @@ def _check_size(got: tuple[int, ...], wanted: tuple[int, ...], where: str) -> No
 
 
 def _undecodable(where: str, got: str) -> DataError:
-    return DataError(
-        where, wanted="an image that can be decoded", got=got, cure="Replace or remove this image."
-    )
+    return DataError(where, wanted="an image that can be decoded", got=got, cure="Replace or remove this image.")

@@ -11,9 +11,7 @@ from secateurs.data._table import Origin, Table, as_split
 
 __all__ = ["folder"]
 
-_SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
+_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
 def folder(path: Path, options: DataOptions) -> Source:
@@ -57,8 +55,20 @@ def _read(path: Path, options: DataOptions, known: tuple[str, ...] | None) -> Sp
 
 
 def _children(path: Path) -> list[Path]:
-    return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
+    return [child for child in _entries(path) if child.is_dir() and not child.name.startswith(".")]
 
 
 def _images(path: Path) -> list[Path]:
-    return sorted(child for child in path.iterdir() if child.suffix.lower() in _SUFFIXES)
+    return [child for child in _entries(path) if child.suffix.lower() in _SUFFIXES]
+
+
+def _entries(path: Path) -> list[Path]:
+    try:
+        return sorted(path.iterdir())
+    except OSError as error:
+        raise DataError(
+            str(path),
+            wanted="a folder that can be read",
+            got=error.strerror or str(error),
+            cure="Check its permissions.",
+        ) from error

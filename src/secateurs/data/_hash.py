@@ -1,7 +1,7 @@
 """Random numbers that are a function of their key: splitmix64 on whole tensors (Steele, Lea, Flood, 2014).
 
 torch's generators draw in sequence, so what an image gets would depend on its place in the batch and on all
-draws before it. Here a number depends on (seed, epoch, purpose, image) alone, and is the same on every device.
+draws before it. Here it depends on (seed, epoch, purpose, image) alone, and is the same on every device.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def mix(state: Tensor) -> Tensor:
 
 
 def keyed(key: Sequence[int], indices: Tensor) -> Tensor:
-    """64 random bits for each of `indices`, fixed by `key`; every bit of both reaches every bit of the result."""
+    """64 random bits for each of `indices`, fixed by `key`; every bit of both reaches all bits of these."""
     state = 0
     for part in key:
         state = _mix_int(state ^ (part & _MASK))

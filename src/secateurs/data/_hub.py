@@ -16,7 +16,7 @@ _EMBEDDED = ("digits",)
 
 
 def hub(name: str, options: DataOptions) -> Source:
-    """All splits of `datasets.load_dataset(name)`; what was downloaded once is kept in that library's cache."""
+    """All splits of `datasets.load_dataset(name)`; that library's cache keeps what was downloaded once."""
     datasets = library("datasets")
     try:
         splits = datasets.load_dataset(name)

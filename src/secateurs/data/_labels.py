@@ -32,9 +32,7 @@ def encode(
     if is_named(feature):
         classes = tuple(feature.names)
         if known not in (None, classes):
-            raise _wrong(
-                where(0), f"the classes of the training split, {known}", str(classes), "Make them equal."
-            )
+            raise _wrong(where(0), f"the classes of the training split, {known}", str(classes), "Make them equal.")
         return _numbers(values, classes, where), classes
     if is_integer(feature):
         classes = known if known is not None else _counted(values, where)
@@ -43,9 +41,7 @@ def encode(
     number = {name: position for position, name in enumerate(classes)}
     for row, value in enumerate(values):
         if value not in number:
-            raise _wrong(
-                where(row), "a class that the training split has", repr(value), "Add or remove images of it."
-            )
+            raise _wrong(where(row), "a class that the training split has", repr(value), "Add or remove images of it.")
     return torch.tensor([number[value] for value in values], dtype=torch.int64), classes
 
 

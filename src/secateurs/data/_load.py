@@ -36,7 +36,7 @@ def load(options: DataOptions) -> Splits:
     A source with a single split is divided by `test_ratio` first.
 
     Raises:
-        DataError: the source is missing or damaged, or a column, label, split or image is not what was asked for.
+        DataError: the source is missing or damaged, or a column, label, split or image is not as asked for.
 
     >>> load(DataOptions(name="digits")).train.images.shape
     torch.Size([1294, 1, 8, 8])
@@ -98,9 +98,7 @@ def _unified(parts: list[ImageSet], where: str) -> list[ImageSet]:
                 cure=f"Set data.resize={min(shape[1:])}, for example.",
             )
         grey = images.shape[1] < channels
-        unified.append(
-            replace(part, images=images.repeat(1, channels, 1, 1) if grey else images.contiguous())
-        )
+        unified.append(replace(part, images=images.repeat(1, channels, 1, 1) if grey else images.contiguous()))
     return unified
 
 

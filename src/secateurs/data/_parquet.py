@@ -47,7 +47,8 @@ def _read(files: tuple[Path, ...], options: DataOptions, known: tuple[str, ...] 
 def _table(file: Path) -> Any:
     # Straight from Arrow: load_dataset would first copy the file into a cache in the home folder.
     try:
-        return library("datasets").Dataset(library("pyarrow.parquet").read_table(file))
+        # partitioning=None: else a parent folder named a=b would add a column.
+        return library("datasets").Dataset(library("pyarrow.parquet").read_table(file, partitioning=None))
     except (OSError, ValueError, NotImplementedError) as error:
         raise DataError(
             str(file),

@@ -49,9 +49,7 @@ def _local(path: Path, options: DataOptions) -> Source:
             cure="Check its permissions.",
         ) from error
     if not found:
-        raise DataError(
-            str(path), wanted="a Parquet file or a folder", got="nothing there", cure="Check data.path."
-        )
+        raise DataError(str(path), wanted="a Parquet file or a folder", got="nothing there", cure="Check data.path.")
     if path.suffix != ".parquet":
         raise DataError(
             str(path),

@@ -45,20 +45,14 @@ def as_split(table: Table, options: DataOptions, known: tuple[str, ...] | None) 
     """Find the columns, read the labels, and leave the images encoded."""
     where = table.origins[0].name
     if not len(table.dataset):
-        raise DataError(
-            where, wanted="at least one image", got="no rows", cure="Check that this is the right data."
-        )
+        raise DataError(where, wanted="at least one image", got="no rows", cure="Check that this is the right data.")
     features = table.dataset.features
     image = image_column(features, options.image_column, where)
     label = label_column(features, options.label_column, where)
     labels, classes = encode(table.dataset[label][:], features[label], known, table.where)
     mode = getattr(features[image], "mode", None)
-    encoded = table.dataset.select_columns([image]).cast_column(
-        image, library("datasets").Image(decode=False)
-    )
-    return Split(
-        where=where, labels=labels, classes=classes, pictures=partial(_pictures, table, encoded, mode)
-    )
+    encoded = table.dataset.select_columns([image]).cast_column(image, library("datasets").Image(decode=False))
+    return Split(where=where, labels=labels, classes=classes, pictures=partial(_pictures, table, encoded, mode))
 
 
 def _pictures(table: Table, encoded: Any, mode: str | None, rows: Sequence[int]) -> Iterator[tuple[str, Any]]:

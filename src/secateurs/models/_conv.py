@@ -23,9 +23,7 @@ class Conv(nn.Module):
         size: side of the (square) input image in pixels.
     """
 
-    def __init__(
-        self, *, depth: int, classes: int = 10, channels: int = 3, width: float = 1.0, size: int = 32
-    ) -> None:
+    def __init__(self, *, depth: int, classes: int = 10, channels: int = 3, width: float = 1.0, size: int = 32) -> None:
         super().__init__()
         stages = [scaled(stage, width) for stage in _STAGES[: depth // 2]]
         side = _pooled_side(positive_int("size", size), len(stages))

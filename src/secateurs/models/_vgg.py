@@ -26,9 +26,7 @@ class VGG(nn.Module):
         width: factor on the channels of every stage.
     """
 
-    def __init__(
-        self, *, depths: Sequence[int], classes: int = 10, channels: int = 3, width: float = 1.0
-    ) -> None:
+    def __init__(self, *, depths: Sequence[int], classes: int = 10, channels: int = 3, width: float = 1.0) -> None:
         super().__init__()
         stages = [scaled(stage, width) for stage in _STAGES]
         layers: list[nn.Module] = []
