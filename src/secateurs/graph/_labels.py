@@ -66,12 +66,9 @@ class Algebra:
     def find(self, atoms: IntArray) -> IntArray:
         """The root of every atom, with the paths to it shortened."""
         roots = self._parent[atoms]
-        while True:
-            above = self._parent[roots]
-            if np.array_equal(above, roots):
-                break
-            roots = above
-        self._parent[atoms] = roots
+        while not np.array_equal(above := self._parent[roots], roots):
+            # Written back at once: a chain through all of `atoms` is as long as the label, and halves each time.
+            self._parent[atoms] = roots = above
         return roots
 
     def is_fixed(self, roots: IntArray) -> npt.NDArray[np.bool_]:
