@@ -231,8 +231,9 @@ class Algebra:
         """Make every atom stand for the product in its row."""
         fixed = self.is_fixed(atoms)
         if fixed.any():
-            for root in np.unique(atoms[fixed]):
-                self.fix(product[atoms == root], self.reason(int(root)))
+            because = self._reason[atoms]
+            for known in np.unique(because[fixed]):
+                self.fix(product[because == known], self.reasons[known])
             return [(atoms[~fixed][:, None], product[~fixed])] if not fixed.all() else []
         if np.isin(atoms, product).any():
             self.fix(atoms[:, None], why)
