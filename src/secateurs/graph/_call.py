@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from secateurs.graph._labels import Algebra, Label
 
-__all__ = ["Call", "Info", "LabelMode", "Mark", "Masks", "Record", "Rule", "SizeUse", "Storage", "Term"]
+__all__ = ["Call", "Info", "LabelMode", "Labels", "Mark", "Masks", "Record", "Rule", "SizeUse", "Storage", "Term"]
 
 Labels = tuple[Label | None, ...]
 Rule = Callable[["Call"], None]

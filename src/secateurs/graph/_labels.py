@@ -198,6 +198,7 @@ class Algebra:
 
     def merge(self, labels: Sequence[Label | None], sizes: Sequence[int]) -> Label | None:
         """The label of the dim that several dims, outermost first, are flattened to."""
+        _check_sizes(labels, sizes)
         dims = [dim for dim, label in enumerate(labels) if label is not None]
         if not dims:
             return None
@@ -282,6 +283,7 @@ class Algebra:
 
 def stack_columns(labels: Sequence[Label | None], sizes: Sequence[int]) -> Label | None:
     """The label of a concatenation: rows one after the other, short rows filled up with atom 0."""
+    _check_sizes(labels, sizes)
     if all(label is None for label in labels):
         return None
     width = max(label.shape[1] for label in labels if label is not None)
@@ -292,6 +294,12 @@ def stack_columns(labels: Sequence[Label | None], sizes: Sequence[int]) -> Label
             rows[start : start + size, : label.shape[1]] = label
         start += size
     return rows
+
+
+def _check_sizes(labels: Sequence[Label | None], sizes: Sequence[int]) -> None:
+    for label, size in zip(labels, sizes, strict=True):
+        if label is not None and len(label) != size:
+            raise ValueError(f"a label of {len(label)} positions cannot belong to a dim of {size}")
 
 
 def _without_common(a: Label, b: Label) -> tuple[Label, Label]:

@@ -165,12 +165,14 @@ def _is_size(value: Any) -> bool:
 
 
 def user_frame() -> str:
-    """File and line of the innermost code that belongs neither to torch nor to this package."""
+    """File and line of the innermost code that belongs neither to torch nor to the tracing itself."""
     frame = sys._getframe(1)
-    inside = tuple(str(Path(module.__file__ or "").parent) for module in (torch, sys.modules["secateurs"]))
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(inside):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_MACHINERY):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+_MACHINERY = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
 
 
 def labels_in(expression: Expression) -> list[Label]:

@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from secateurs.graph._call import LabelMode, Labels, SizeUse
+from secateurs.graph._call import Call, LabelMode, Labels, SizeUse
 from secateurs.graph._labels import Label
 from secateurs.graph._provenance import Attribute, Expression, Tagged, TensorSize, labels_in, user_frame
+from secateurs.graph.rules.attention import fused
 
 __all__ = ["SizeMode"]
 
@@ -160,6 +161,15 @@ def _layer_norm(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[s
     return _named(mode, values, partial(func, *args, **kwargs))
 
 
+def _rms_norm(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Runs as several operators, none of which knows the shape."""
+    shape = args[1] if len(args) > 1 else kwargs["normalized_shape"]
+    labels = mode.labels(args[0])
+    for offset, size in enumerate(shape):
+        mode.tie(size, labels[len(labels) - len(shape) + offset], "rms_norm")
+    return func(*args, **kwargs)
+
+
 def _group_norm(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     groups = args[1] if len(args) > 1 else kwargs["num_groups"]
     return _named(mode, {"num_groups": groups}, partial(func, *args, **kwargs))
@@ -225,15 +235,35 @@ def _narrow(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, 
 
 
 def _attention(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Sizes that differ send the operator through its decomposition, where the default scale is a plain number."""
-    query = args[0] if args else kwargs["query"]
-    value = args[2] if len(args) > 2 else kwargs["value"]
-    if kwargs.get("scale") is None and query.shape[-1] != value.shape[-1]:
+    """Value sizes of their own send the operator through its decomposition, which another cut would not take.
+
+    The fused operator's rule then stands for it, so that counts do not depend on the path; the default scale is a
+    plain number in there, so it stays.
+    """
+    names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    query, key, value = (given[name] for name in names[:3])
+    if query.shape[-1] == value.shape[-1] or query.dim() != 4 or given.get("enable_gqa"):
+        return func(*args, **kwargs)
+    if given.get("scale") is None:
         label = mode.labels(query)[-1]
         mode.mode.algebra.fix(label, f"attention is scaled by the root of its size at {user_frame()}")
-    return func(*args, **kwargs)
+    out = _laid_out_as(query, value.shape[-1])
+    call = Call(mode.mode, _FUSED, (query, key, value), {"scale": given.get("scale", 1.0)})
+    call.put((out, query.new_empty(query.shape[:3])))
+    fused(call)
+    call.close()
+    return out
 
 
+def _laid_out_as(query: Tensor, width: int) -> Tensor:
+    """An empty [..., width] whose dims lie in memory in the order of the query's, as the operator makes it."""
+    shape = (*query.shape[:-1], width)
+    order = sorted(range(len(shape)), key=lambda dim: (-query.stride(dim), dim))
+    return query.new_empty([shape[dim] for dim in order]).permute([order.index(dim) for dim in range(len(shape))])
+
+
+_FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
 _HANDLERS: dict[Any, Handler] = {
     **dict.fromkeys((Tensor.view, Tensor.reshape, torch.reshape, Tensor.expand), _shaped),
     **dict.fromkeys((Tensor.unflatten, torch.unflatten), _unflatten),
@@ -242,8 +272,9 @@ _HANDLERS: dict[Any, Handler] = {
     **dict.fromkeys((F.conv1d, F.conv2d, F.conv3d), _groups(6)),
     **dict.fromkeys((F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d), _groups(6)),
     **dict.fromkeys((Tensor.narrow, torch.narrow), _narrow),
-    F.layer_norm: _layer_norm,
-    F.group_norm: _group_norm,
+    **dict.fromkeys((F.layer_norm, torch.layer_norm), _layer_norm),
+    **dict.fromkeys((F.rms_norm, torch.rms_norm), _rms_norm),
+    **dict.fromkeys((F.group_norm, torch.group_norm), _group_norm),
     F.pad: _pad,
     Tensor.__getitem__: _getitem,
     F.scaled_dot_product_attention: _attention,

@@ -10,11 +10,11 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from secateurs._errors import GraphError, SecateursError
-from secateurs.graph._call import Info, LabelMode, Masks, Record
+from secateurs.graph._call import Info, LabelMode, Masks, Record, SizeUse
 from secateurs.graph._graph import Graph
 from secateurs.graph._labels import Algebra
 from secateurs.graph._multihead import FreeMultiheadAttention
-from secateurs.graph._provenance import tag_attributes
+from secateurs.graph._provenance import Attribute, tag_attributes
 from secateurs.graph._sizes import SizeMode
 
 __all__ = ["free_attention", "masked_run", "trace", "untouched"]
@@ -75,6 +75,7 @@ def _run(
             stack.enter_context(fakes)
         output = _call(stack, model, (mode, sizes), args, kwargs)
     mode.keep_outputs(output, free=free_outputs)
+    _couple(algebra, record)
     _fix_unused(algebra, record, weights)
     return algebra, record, weights
 
@@ -220,6 +221,15 @@ def _module_paths(model: nn.Module, mode: LabelMode) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _couple(algebra: Algebra, record: Record) -> None:
+    """Dims whose size the code takes from one attribute must keep equal sizes: they are cut index by index."""
+    first: dict[Attribute, SizeUse] = {}
+    for use in record.sizes:
+        if isinstance(use.expression, Attribute):
+            other = first.setdefault(use.expression, use)
+            algebra.unify(other.label, use.label, f"sized by {use.expression} at {use.where}")
 
 
 def _fix_unused(algebra: Algebra, record: Record, weights: Mapping[str, Info]) -> None:

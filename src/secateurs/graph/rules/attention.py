@@ -1,8 +1,11 @@
 """Fused scaled dot-product attention in all its variants."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
-from secateurs.graph._call import Call
+from secateurs.graph._call import Call, Labels
+from secateurs.graph._labels import Label
 from secateurs.graph.rules._registry import register
 
 
@@ -31,7 +34,14 @@ def fused(call: Call) -> None:
     out = [*labels[:3], call.labels(value)[3]]
     results = call.out if isinstance(call.out, (tuple, list)) else [call.out]
     tensors = [result for result in results if isinstance(result, Tensor)]
-    call.assign(out, *[[None for _ in tensor.shape] for tensor in tensors[1:]])
+    call.assign(out, *[_statistics(labels, query, tensor) for tensor in tensors[1:]])
+
+
+def _statistics(labels: Labels, query: Tensor, tensor: Tensor) -> Sequence[Label | None]:
+    """Labels of a per-row statistic [B, H, L]; other by-products have none."""
+    if tuple(tensor.shape) == tuple(query.shape[:3]):
+        return [labels[0], labels[1], None]
+    return [None for _ in tensor.shape]
 
 
 def _tie(call: Call, query: Tensor, key: Tensor, value: Tensor) -> None:
