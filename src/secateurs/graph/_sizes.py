@@ -259,7 +259,7 @@ def _attention(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[st
 def _laid_out_as(query: Tensor, width: int) -> Tensor:
     """An empty [..., width] whose dims lie in memory in the order of the query's, as the operator makes it."""
     shape = (*query.shape[:-1], width)
-    order = sorted(range(len(shape)), key=lambda dim: (-query.stride(dim), dim))
+    order = sorted(range(len(shape)), key=lambda dim: (-query.stride()[dim], dim))
     return query.new_empty([shape[dim] for dim in order]).permute([order.index(dim) for dim in range(len(shape))])
 
 
