@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from secateurs.graph._call import Info, Mark
 from secateurs.graph._labels import NO_UNITS, Algebra, IntArray, Label
+from secateurs.graph._record import Info, Mark
 
 __all__ = ["Axis", "Fixed", "Kind", "Member", "Role", "find_axes", "find_fixed"]
 

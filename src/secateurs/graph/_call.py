@@ -1,161 +1,46 @@
-"""One operator call as a rule sees it, and the mode that sends every call through its rule."""
+"""One operator call as a rule sees it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from secateurs.graph._labels import Algebra, Label
+from secateurs.graph._record import (
+    Info,
+    Labels,
+    Mark,
+    MarkKind,
+    Masks,
+    Record,
+    SizeUse,
+    Term,
+    constant_factor,
+    touch,
+)
 
-__all__ = ["Call", "Info", "LabelMode", "Labels", "Mark", "Masks", "Record", "Rule", "SizeUse", "Storage", "Term"]
+__all__ = ["Call", "Rule", "Run"]
 
-Labels = tuple[Label | None, ...]
 Rule = Callable[["Call"], None]
-MarkKind = Literal["channel", "hidden", "embed", "head", "head_dim", "group", "inexact"]
 
 
-class Info(NamedTuple):
-    """What is known about a tensor."""
+class Run(Protocol):
+    """What a call needs to know of the run that it belongs to."""
 
-    labels: Labels
-    grad: bool = False
-    """Whether a backward pass would need its gradient."""
-    origin: str | None = None
-    """Path of the parameter or buffer that it is a view of."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Term:
-    """Multiply-adds of one contraction: `factor` times the kept sizes of `labels`."""
-
-    where: str
-    factor: int
-    labels: tuple[Label, ...]
-    backward: int
-    """How many gradients of the same cost a backward pass takes: 0, 1 or 2."""
-
-
-@dataclass(kw_only=True)
-class Storage:
-    """One allocation: `factor` bytes times the kept sizes of `labels`, alive from operator `born` to `last`."""
-
-    factor: int
-    labels: tuple[Label, ...]
-    born: int
-    last: int
-    owner: Any
-    """Keeps the storage alive, so that its address is not used again during the trace."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mark:
-    """Something said about the units of a label."""
-
-    kind: MarkKind
-    label: Label
-    path: str | None = None
-    """The producing parameter or module, where the operator produces these units."""
-    why: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SizeUse:
-    """The code asks for a size: the expression must equal the kept size of the label."""
-
-    expression: Any
-    label: Label
-    where: str
-    """File, line and operator."""
-
-
-@dataclass(kw_only=True)
-class Record:
-    """All that a trace writes down beside the labels."""
-
-    terms: list[Term] = field(default_factory=list)
-    storages: dict[int, Storage] = field(default_factory=dict)
-    marks: list[Mark] = field(default_factory=list)
-    sizes: list[SizeUse] = field(default_factory=list)
-    constant: dict[Any, str] = field(default_factory=dict)
-    """Attributes whose value the code uses as a number, and where: surgery may not set them."""
-    uncounted: dict[str, int] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
-    operators: int = 0
-
-
-@dataclass(kw_only=True)
-class Masks:
-    """The positions that a masked run treats as gone."""
-
-    removed: npt.NDArray[np.bool_]
-    """Roots that are removed, by atom number, as the trace left them."""
-
-    def current(self, algebra: Algebra) -> npt.NDArray[np.bool_]:
-        """The same marks after the algebra has grown or joined classes during the run."""
-        if len(self.removed) < len(algebra):
-            self.removed = np.concatenate([self.removed, np.zeros(len(algebra) - len(self.removed), dtype=bool)])
-        gone = np.flatnonzero(self.removed)
-        self.removed[algebra.find(gone)] = True
-        return self.removed
-
-
-class LabelMode(TorchDispatchMode):
-    """Runs every operator through its rule.
-
-    With a `record` it is a trace: the rules' findings are written down. With `masks` it computes what the cut
-    model would compute, on the dense model.
-    """
-
-    def __init__(
-        self, algebra: Algebra, roots: Mapping[int, Info], *, record: Record | None = None, masks: Masks | None = None
-    ) -> None:
-        super().__init__()
-        self.algebra, self.roots, self.record, self.masks = algebra, roots, record, masks
-        self.modules: list[str] = [""]
-        self.sized = False
-        """Set while the function mode looks after the provenance of the sizes in the running call."""
-        self.dtypes: set[torch.dtype] = set()
-        """Floating types of all results, for the tolerance of a proof."""
-        self.scopes: dict[str, Any] = {}
-        """Arguments of the running function that rules ask for by name (`groups`, `chunks`)."""
+    algebra: Algebra
+    roots: Mapping[int, Info]
+    record: Record | None
+    masks: Masks | None
+    modules: list[str]
+    sized: bool
+    scopes: dict[str, Any]
+    dtypes: set[torch.dtype]
 
     def info(self, tensor: Tensor) -> Info:
-        """Labels and more of a tensor; dims of tensors never seen before have none."""
-        known: Info | None = self.roots.get(id(tensor)) or getattr(tensor, "_secateurs_info", None)
-        return known if known is not None else Info((None,) * tensor.dim())
-
-    def keep(self, tensor: Tensor) -> None:
-        """The caller holds this tensor during the whole call."""
-        if self.record is not None:
-            touch(self.record, tensor, self.info(tensor)).last = _END
-
-    def keep_outputs(self, output: Any, *, free: bool) -> None:
-        """The call returns these tensors: they stay alive, and unless `free` their sizes are promised."""
-        for tensor in tree_leaves(output):
-            if isinstance(tensor, Tensor):
-                self.keep(tensor)
-                for label in self.info(tensor).labels:
-                    if not free:
-                        self.algebra.fix(label, "an output of the model")
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        from secateurs.graph.rules import rule_for
-
-        rule = rule_for(func)
-        if rule is None:
-            return func(*args, **(kwargs or {}))
-        call = Call(self, func, args, kwargs or {})
-        rule(call)
-        call.close()
-        return call.out
+        """Labels and more of a tensor."""
 
 
 class Call:
@@ -165,7 +50,7 @@ class Call:
     what a masked run reads.
     """
 
-    def __init__(self, mode: LabelMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, mode: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.mode, self.func, self.args, self.kwargs = mode, func, args, kwargs
         self.algebra = mode.algebra
         self._out: Any = None
@@ -325,7 +210,7 @@ class Call:
         """Multiply-adds of this call: the product of the dims, each a size and its label."""
         if self.mode.record is None:
             return
-        factor, labels = _factor(dims)
+        factor, labels = constant_factor(dims)
         backward = sum(self.mode.info(operand).grad for operand in operands)
         where = self.mode.modules[-1]
         self.mode.record.terms.append(Term(where=where, factor=factor, labels=labels, backward=backward))
@@ -365,35 +250,3 @@ class Call:
         if self.mode.record is not None:
             counts = self.mode.record.uncounted
             counts[self.name] = counts.get(self.name, 0) + 1
-
-
-_END = 2**62
-"""Later than every operator."""
-
-
-def touch(record: Record, tensor: Tensor, info: Info) -> Storage:
-    """Note that the running operator uses the storage of a tensor; weights count nothing."""
-    owner = tensor.untyped_storage()
-    storage = record.storages.get(owner._cdata)
-    if storage is None:
-        factor, labels = _factor(list(zip(tensor.shape, info.labels, strict=True)))
-        if info.origin is not None:
-            factor, labels = 0, ()
-        storage = Storage(
-            factor=factor * tensor.element_size(),
-            labels=labels,
-            born=record.operators,
-            last=record.operators,
-            owner=owner,
-        )
-        record.storages[owner._cdata] = storage
-    storage.last = max(storage.last, record.operators)
-    return storage
-
-
-def _factor(dims: Sequence[tuple[int, Label | None]]) -> tuple[int, tuple[Label, ...]]:
-    """The sizes without labels multiplied, and the labels of the others."""
-    factor = 1
-    for size, label in dims:
-        factor *= int(size) if label is None else 1
-    return factor, tuple(label for _, label in dims if label is not None)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from secateurs.graph._call import Record
 from secateurs.graph._labels import Algebra, Label
+from secateurs.graph._record import Record
 
 __all__ = ["Cost", "CostModel", "Weight"]
 

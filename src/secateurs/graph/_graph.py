@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from secateurs._errors import PlanError
 from secateurs.graph._axes import Axis, Fixed, find_axes, find_fixed
-from secateurs.graph._call import Info, Record
 from secateurs.graph._cost import Cost, CostModel, Weight
 from secateurs.graph._inputs import describe_inputs
 from secateurs.graph._labels import Algebra
 from secateurs.graph._modules import declared_sizes
 from secateurs.graph._plan import Cut, Edit, Plan
+from secateurs.graph._record import Info, Record
 from secateurs.graph._solve import Conflict, SizeSolver
 
 __all__ = ["Graph"]

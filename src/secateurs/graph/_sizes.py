@@ -14,9 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from secateurs.graph._call import Call, LabelMode, Labels, SizeUse
+from secateurs.graph._call import Call
 from secateurs.graph._labels import Label
+from secateurs.graph._mode import LabelMode
 from secateurs.graph._provenance import Attribute, Expression, Tagged, TensorSize, labels_in, user_frame
+from secateurs.graph._record import Labels, SizeUse
 from secateurs.graph.rules.attention import fused
 
 __all__ = ["SizeMode"]

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from secateurs.graph._call import Record, SizeUse
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._plan import Edit
 from secateurs.graph._provenance import Attribute, attributes_in, evaluate, labels_in
+from secateurs.graph._record import Record, SizeUse
 
 __all__ = ["Conflict", "SizeSolver"]
 

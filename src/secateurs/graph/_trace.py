@@ -10,11 +10,12 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from secateurs._errors import GraphError, SecateursError
-from secateurs.graph._call import Info, LabelMode, Masks, Record, SizeUse
 from secateurs.graph._graph import Graph
 from secateurs.graph._labels import Algebra
+from secateurs.graph._mode import LabelMode
 from secateurs.graph._multihead import FreeMultiheadAttention
 from secateurs.graph._provenance import Attribute, tag_attributes
+from secateurs.graph._record import Info, Masks, Record, SizeUse
 from secateurs.graph._sizes import SizeMode
 
 __all__ = ["free_attention", "masked_run", "trace", "untouched"]

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from secateurs.graph._call import Call, Labels
+from secateurs.graph._call import Call
 from secateurs.graph._labels import Label
+from secateurs.graph._record import Labels
 from secateurs.graph.rules._registry import register
 
 

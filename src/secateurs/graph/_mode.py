@@ -1,0 +1,67 @@
+"""The mode that sends every operator of a running model through its rule."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from secateurs.graph._call import Call
+from secateurs.graph._labels import Algebra
+from secateurs.graph._record import FOREVER, Info, Masks, Record, touch
+from secateurs.graph.rules import rule_for
+
+__all__ = ["LabelMode"]
+
+
+class LabelMode(TorchDispatchMode):
+    """Runs every operator through its rule.
+
+    With a `record` it is a trace: the rules' findings are written down. With `masks` it computes what the cut
+    model would compute, on the dense model.
+    """
+
+    def __init__(
+        self, algebra: Algebra, roots: Mapping[int, Info], *, record: Record | None = None, masks: Masks | None = None
+    ) -> None:
+        super().__init__()
+        self.algebra, self.roots, self.record, self.masks = algebra, roots, record, masks
+        self.modules: list[str] = [""]
+        self.sized = False
+        """Set while the function mode looks after the provenance of the sizes in the running call."""
+        self.dtypes: set[torch.dtype] = set()
+        """Floating types of all results, for the tolerance of a proof."""
+        self.scopes: dict[str, Any] = {}
+        """Arguments of the running function that rules ask for by name (`groups`, `chunks`)."""
+
+    def info(self, tensor: Tensor) -> Info:
+        """Labels and more of a tensor; dims of tensors never seen before have none."""
+        known: Info | None = self.roots.get(id(tensor)) or getattr(tensor, "_secateurs_info", None)
+        return known if known is not None else Info((None,) * tensor.dim())
+
+    def keep(self, tensor: Tensor) -> None:
+        """The caller holds this tensor during the whole call."""
+        if self.record is not None:
+            touch(self.record, tensor, self.info(tensor)).last = FOREVER
+
+    def keep_outputs(self, output: Any, *, free: bool) -> None:
+        """The call returns these tensors: they stay alive, and unless `free` their sizes are promised."""
+        for tensor in tree_leaves(output):
+            if isinstance(tensor, Tensor):
+                self.keep(tensor)
+                for label in self.info(tensor).labels:
+                    if not free:
+                        self.algebra.fix(label, "an output of the model")
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        rule = rule_for(func)
+        if rule is None:
+            return func(*args, **(kwargs or {}))
+        call = Call(self, func, args, kwargs or {})
+        rule(call)
+        call.close()
+        return call.out

@@ -1,0 +1,146 @@
+"""What a trace writes down: facts about tensors, units, sizes, multiply-adds and memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from secateurs.graph._labels import Algebra, Label
+
+__all__ = [
+    "FOREVER",
+    "Info",
+    "Labels",
+    "Mark",
+    "MarkKind",
+    "Masks",
+    "Record",
+    "SizeUse",
+    "Storage",
+    "Term",
+    "constant_factor",
+    "touch",
+]
+
+Labels = tuple[Label | None, ...]
+MarkKind = Literal["channel", "hidden", "embed", "head", "head_dim", "group", "inexact"]
+
+
+class Info(NamedTuple):
+    """What is known about a tensor."""
+
+    labels: Labels
+    grad: bool = False
+    """Whether a backward pass would need its gradient."""
+    origin: str | None = None
+    """Path of the parameter or buffer that it is a view of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """Multiply-adds of one contraction: `factor` times the kept sizes of `labels`."""
+
+    where: str
+    factor: int
+    labels: tuple[Label, ...]
+    backward: int
+    """How many gradients of the same cost a backward pass takes: 0, 1 or 2."""
+
+
+@dataclass(kw_only=True)
+class Storage:
+    """One allocation: `factor` bytes times the kept sizes of `labels`, alive from operator `born` to `last`."""
+
+    factor: int
+    labels: tuple[Label, ...]
+    born: int
+    last: int
+    owner: Any
+    """Keeps the storage alive, so that its address is not used again during the trace."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """Something said about the units of a label."""
+
+    kind: MarkKind
+    label: Label
+    path: str | None = None
+    """The producing parameter or module, where the operator produces these units."""
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeUse:
+    """The code asks for a size: the expression must equal the kept size of the label."""
+
+    expression: Any
+    label: Label
+    where: str
+    """File, line and operator."""
+
+
+@dataclass(kw_only=True)
+class Record:
+    """All that a trace writes down beside the labels."""
+
+    terms: list[Term] = field(default_factory=list)
+    storages: dict[int, Storage] = field(default_factory=dict)
+    marks: list[Mark] = field(default_factory=list)
+    sizes: list[SizeUse] = field(default_factory=list)
+    constant: dict[Any, str] = field(default_factory=dict)
+    """Attributes whose value the code uses as a number, and where: surgery may not set them."""
+    uncounted: dict[str, int] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    operators: int = 0
+
+
+@dataclass(kw_only=True)
+class Masks:
+    """The positions that a masked run treats as gone."""
+
+    removed: npt.NDArray[np.bool_]
+    """Roots that are removed, by atom number, as the trace left them."""
+
+    def current(self, algebra: Algebra) -> npt.NDArray[np.bool_]:
+        """The same marks after the algebra has grown or joined classes during the run."""
+        if len(self.removed) < len(algebra):
+            self.removed = np.concatenate([self.removed, np.zeros(len(algebra) - len(self.removed), dtype=bool)])
+        gone = np.flatnonzero(self.removed)
+        self.removed[algebra.find(gone)] = True
+        return self.removed
+
+
+FOREVER = 2**62
+"""Later than every operator."""
+
+
+def touch(record: Record, tensor: Tensor, info: Info) -> Storage:
+    """Note that the running operator uses the storage of a tensor; weights count nothing."""
+    owner = tensor.untyped_storage()
+    storage = record.storages.get(owner._cdata)
+    if storage is None:
+        factor, labels = constant_factor(list(zip(tensor.shape, info.labels, strict=True)))
+        if info.origin is not None:
+            factor, labels = 0, ()
+        storage = Storage(
+            factor=factor * tensor.element_size(),
+            labels=labels,
+            born=record.operators,
+            last=record.operators,
+            owner=owner,
+        )
+        record.storages[owner._cdata] = storage
+    storage.last = max(storage.last, record.operators)
+    return storage
+
+
+def constant_factor(dims: Sequence[tuple[int, Label | None]]) -> tuple[int, tuple[Label, ...]]:
+    """The sizes without labels multiplied, and the labels of the others."""
+    factor = 1
+    for size, label in dims:
+        factor *= int(size) if label is None else 1
+    return factor, tuple(label for _, label in dims if label is not None)
