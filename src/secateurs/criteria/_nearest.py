@@ -1,0 +1,12 @@
+"""What to tell someone who wrote a name that does not exist."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["nearest_hint"]
+
+
+def nearest_hint(name: object, known: Iterable[str], otherwise: str) -> str:
+    """A cure with the most similar known names, or `otherwise` where none is similar."""
+    near = get_close_matches(str(name), list(known), n=3)
+    return f"Did you mean {' or '.join(map(repr, near))}?" if near else otherwise

@@ -1,0 +1,86 @@
+"""What may go from each axis, and in which order."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from secateurs._errors import PlanError
+from secateurs.criteria import Scores
+from secateurs.criteria._nearest import nearest_hint
+from secateurs.graph import Axis, Graph
+from secateurs.selection._budget import exact
+
+__all__ = ["Candidate", "Limits", "candidates"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How many units of an axis may stay.
+
+    Attributes:
+        floor: units that stay at least, or the fraction of the axis that does.
+        multiple_of: what the kept count of an axis that loses units is a multiple of.
+    """
+
+    floor: float = 1
+    multiple_of: int = 1
+
+    def __post_init__(self) -> None:
+        floor, multiple = self.floor, self.multiple_of
+        ratio = isinstance(floor, float) and 0 < floor < 1
+        if not ratio and (isinstance(floor, bool) or not isinstance(floor, int) or floor < 1):
+            cure = "Say how many units every axis keeps at least."
+            raise PlanError("floor", wanted="an integer of at least 1 or a ratio in (0, 1)", got=repr(floor), cure=cure)
+        if isinstance(multiple, bool) or not isinstance(multiple, int) or multiple < 1:
+            cure = "1 allows every count; 8 suits tensor cores."
+            raise PlanError("multiple_of", wanted="an integer of at least 1", got=repr(multiple), cure=cure)
+
+    def levels(self, size: int) -> npt.NDArray[np.int64]:
+        """How many units an axis of that size may lose, ascending; 0 always may."""
+        floor = math.ceil(exact(self.floor) * size) if isinstance(self.floor, float) else self.floor
+        least = -(-floor // self.multiple_of) * self.multiple_of
+        removed = size - np.arange(least, size, self.multiple_of, dtype=np.int64)
+        return np.concatenate([np.zeros(1, dtype=np.int64), removed[::-1]])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Candidate:
+    """An axis that takes part.
+
+    Attributes:
+        order: int array [size], the units by ascending score, equal ones by index.
+        scores: float64 array [size], in that order.
+        levels: how many units it may lose, ascending from 0.
+    """
+
+    axis: Axis
+    order: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    levels: npt.NDArray[np.int64]
+
+
+def candidates(
+    graph: Graph, scores: Mapping[str, Tensor], axes: Sequence[Axis], limits: Limits
+) -> tuple[Candidate, ...]:
+    """The axes that take part, with their scores checked and sorted.
+
+    Raises:
+        PlanError: scores of an axis that the graph does not have, or of the wrong shape, not finite or missing for
+            one that takes part.
+    """
+    names = [axis.name for axis in graph.axes]
+    for name in scores:
+        if name not in names:
+            cure = nearest_hint(name, names, "print(graph) lists all axes.")
+            raise PlanError(f"scores[{name!r}]", wanted="the name of an axis", got="no such axis", cure=cure)
+    checked = Scores({axis.name: scores[axis.name] for axis in axes if axis.name in scores}, axes)
+    found = []
+    for axis in axes:
+        values = checked[axis.name].cpu().double().numpy()
+        order = np.argsort(values, kind="stable")
+        found.append(Candidate(axis=axis, order=order, scores=values[order], levels=limits.levels(axis.size)))
+    return tuple(found)

@@ -1,0 +1,65 @@
+"""A ratio for each axis."""
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from secateurs._errors import BudgetError, PlanError
+from secateurs.criteria._nearest import nearest_hint
+from secateurs.graph import Graph
+from secateurs.selection._budget import checked_ratio, exact
+from secateurs.selection._candidates import Candidate, Limits
+from secateurs.selection._patterns import matching
+
+__all__ = ["axis_ratios", "counts_by_ratio"]
+
+
+def axis_ratios(graph: Graph, scope: Mapping[str, float], taking_part: Sequence[str]) -> dict[str, float]:
+    """The ratio of each axis that has one: by its name, else by the first pattern that matches it.
+
+    Raises:
+        PlanError: a ratio outside (0, 1), a pattern that matches no axis, or an axis named that may not be cut.
+    """
+    every = [axis.name for axis in graph.axes]
+    ratios: dict[str, float] = {}
+    by_name_first = sorted(scope, key=lambda pattern: pattern not in every)
+    for pattern in by_name_first:
+        ratio, found = checked_ratio(scope[pattern], f"scope[{pattern!r}]"), matching(pattern, every)
+        if not found:
+            cure = nearest_hint(pattern, every, "print(graph) lists all axes.")
+            raise PlanError(f"scope[{pattern!r}]", wanted="an axis or a pattern", got="no axis of that name", cure=cure)
+        if not set(found) & set(taking_part):
+            cure = "Take it out of scope, or out of protect; or let its kind take part with kinds."
+            raise PlanError(f"scope[{pattern!r}]", wanted="an axis that may be cut", got="it may not be", cure=cure)
+        for name in set(found) & set(taking_part):
+            ratios.setdefault(name, ratio)
+    return ratios
+
+
+def counts_by_ratio(candidates: Sequence[Candidate], ratios: Mapping[str, float], limits: Limits) -> dict[str, int]:
+    """How many units each axis loses: its ratio rounded up; with `multiple_of`, to the nearest allowed count.
+
+    Raises:
+        BudgetError: the floor does not let an axis lose that many.
+    """
+    counts = {}
+    for candidate in candidates:
+        name, size = candidate.axis.name, candidate.axis.size
+        if name not in ratios:
+            continue
+        asked = exact(ratios[name]) * size
+        if limits.multiple_of > 1:
+            counts[name] = _nearest(candidate.levels.tolist(), asked)
+            continue
+        counts[name], most = math.ceil(asked), int(candidate.levels[-1])
+        if counts[name] > most:
+            wanted, got = f"{counts[name]} of {size} units removed", f"at most {most} ({most / size:.4f} of them)"
+            raise BudgetError(
+                f"scope of axis {name!r}", wanted=wanted, got=got, cure="Ask for less, or lower the floor."
+            )
+    return counts
+
+
+def _nearest(levels: Sequence[int], asked: Fraction) -> int:
+    """The allowed count nearest to the one asked for; of two equally near ones, that which keeps more."""
+    return min(levels, key=lambda level: (abs(level - asked), level))

@@ -1,0 +1,67 @@
+"""The order in which units go, over all axes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from secateurs.selection._candidates import Candidate
+
+__all__ = ["Steps", "global_steps", "layerwise_steps"]
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Steps:
+    """Blocks of units in the order in which they go; those of one axis lead from each allowed count to the next.
+
+    Attributes:
+        axis: int array [steps], the number of the candidate that each step takes units from.
+        starts: int array [steps + 1], where the atoms of each step begin.
+        atoms: int array [units], the roots that go, step after step.
+    """
+
+    axis: IntArray
+    starts: IntArray
+    atoms: IntArray
+
+    def __len__(self) -> int:
+        return len(self.axis)
+
+
+def global_steps(candidates: Sequence[Candidate]) -> Steps:
+    """All units in one order of ascending score; equal ones by axis, then by index.
+
+    Counts in between two allowed ones are rounded to the nearer, half-way to the one that keeps more: a step comes
+    where its axis has more units below the threshold than half-way.
+    """
+    keys = [candidate.scores[_half_way(candidate) // 2] for candidate in candidates]
+    return _sorted(candidates, keys)
+
+
+def layerwise_steps(candidates: Sequence[Candidate]) -> Steps:
+    """The same share of every axis: a step comes where that share passes half-way between two allowed counts."""
+    return _sorted(candidates, [_half_way(candidate) / (2 * candidate.axis.size) for candidate in candidates])
+
+
+def _half_way(candidate: Candidate) -> IntArray:
+    """Twice the count half-way between an allowed one and the next."""
+    return candidate.levels[:-1] + candidate.levels[1:]
+
+
+def _sorted(candidates: Sequence[Candidate], keys: Sequence[npt.NDArray[np.float64]]) -> Steps:
+    blocks = [
+        candidate.axis.atoms[candidate.order[start:stop]]
+        for candidate in candidates
+        for start, stop in zip(candidate.levels[:-1], candidate.levels[1:], strict=True)
+    ]
+    numbers = np.repeat(np.arange(len(candidates)), [len(key) for key in keys])
+    flat = np.concatenate(keys) if keys else np.zeros(0)
+    # The sort is stable: equal keys stay in the order of axes, and within an axis in that of its units.
+    order = np.argsort(flat, kind="stable")
+    taken = [blocks[step] for step in order]
+    starts = np.cumsum([0, *[len(block) for block in taken]])
+    atoms = np.concatenate(taken) if taken else np.zeros(0, dtype=np.int64)
+    return Steps(axis=numbers[order], starts=starts, atoms=atoms)
