@@ -26,9 +26,9 @@ FACTS = {
 @pytest.mark.parametrize("name", FACTS)
 def test_published_sets_need_no_options(name: str) -> None:
     shape, classes, example, mean = FACTS[name]
-    splits = load(DataOptions(path=DATA / name, limit=2000))
-    assert splits.train.images.shape == (1800, *shape)
-    assert splits.validation.images.shape == (200, *shape)
+    splits = load(DataOptions(path=DATA / name, limit=1000))
+    assert splits.train.images.shape == (900, *shape)
+    assert splits.validation.images.shape == (100, *shape)
     assert splits.test.images.shape[1:] == shape
     assert len(splits.train.classes) == classes
     assert example in splits.train.classes
@@ -37,7 +37,7 @@ def test_published_sets_need_no_options(name: str) -> None:
 
 
 def test_parts_of_cifar10_share_no_row_and_no_pixels() -> None:
-    splits = load(DataOptions(path=DATA / "cifar10", limit=3000, validation_ratio=0.2))
+    splits = load(DataOptions(path=DATA / "cifar10", limit=1500, validation_ratio=0.2))
     assert set(splits.train.indices.tolist()).isdisjoint(splits.validation.indices.tolist())
     parts = (splits.train, splits.validation, splits.test)
     train, validation, test = ({image.numpy().tobytes() for image in part.images} for part in parts)

@@ -25,8 +25,10 @@ def test_cifar10_weights_load_strictly_and_classify(name: str, accuracy: float) 
     model = models.build(name).eval()
     tensors, _ = load_tensors(DATA / "weights" / f"cifar10_{name}.safetensors")
     model.load_state_dict(tensors, strict=True)
-    # Of the 10,000 test images 1,000: the single file is divided 80 to 20, and the limit takes an eighth of both.
-    options = DataOptions(path=DATA / "cifar10" / "test.parquet", limit=4000, validation_ratio=0, mean=MEAN, std=STD)
+    # 1,000 of the 10,000 test images: the single file is divided in halves, and the limit takes a fifth of each.
+    options = DataOptions(
+        path=DATA / "cifar10" / "test.parquet", test_ratio=0.5, limit=1000, validation_ratio=0, mean=MEAN, std=STD
+    )
     splits = load(options)
     batches = Batches(splits.test, batch_size=250, mean=splits.mean, std=splits.std)
     with torch.inference_mode():
