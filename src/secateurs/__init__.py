@@ -1,7 +1,51 @@
 """Secateurs cuts trained PyTorch networks down to what they need, and proves that the cut is right."""
 
-from secateurs._errors import SecateursError
+from secateurs import criteria, models
+from secateurs._errors import (
+    BudgetError,
+    ConfigError,
+    DataError,
+    FileError,
+    GraphError,
+    PlanError,
+    SecateursError,
+    TrainingError,
+    VerifyError,
+)
 from secateurs._version import __version__
-from secateurs.graph import Axis, Cost, Graph, Plan, trace
+from secateurs.cost import Latency, cost, latency
+from secateurs.graph import Axis, Cost, Graph, Member, Plan, trace
+from secateurs.selection import select
+from secateurs.surgery import Report, Result, apply, load, masked, prune, save
 
-__all__ = ["Axis", "Cost", "Graph", "Plan", "SecateursError", "__version__", "trace"]
+__all__ = [
+    "Axis",
+    "BudgetError",
+    "ConfigError",
+    "Cost",
+    "DataError",
+    "FileError",
+    "Graph",
+    "GraphError",
+    "Latency",
+    "Member",
+    "Plan",
+    "PlanError",
+    "Report",
+    "Result",
+    "SecateursError",
+    "TrainingError",
+    "VerifyError",
+    "__version__",
+    "apply",
+    "cost",
+    "criteria",
+    "latency",
+    "load",
+    "masked",
+    "models",
+    "prune",
+    "save",
+    "select",
+    "trace",
+]

@@ -3,6 +3,7 @@
 from secateurs.surgery._apply import Report, Result, apply
 from secateurs.surgery._files import load, save
 from secateurs.surgery._masked import masked
+from secateurs.surgery._prune import prune
 from secateurs.surgery._verify import Proof, fill_random, relative_error, tensors_in
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "fill_random",
     "load",
     "masked",
+    "prune",
     "relative_error",
     "save",
     "tensors_in",
