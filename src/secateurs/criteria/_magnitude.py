@@ -102,9 +102,10 @@ def _norms(tensor: Tensor, member: Member, p: float) -> FloatArray:
     values = tensor.detach()
     values = values.to(torch.promote_types(values.dtype, torch.float32)).movedim(member.dim, 0)
     values = values.reshape(len(values), -1)
-    largest = values.abs().amax()
-    # Powers of numbers in [0, 1] cannot overflow, and those that underflow do not count.
-    scale = torch.where(largest > 0, largest, torch.ones_like(largest))
+    # Powers of numbers below 1 cannot overflow, and those that underflow do not count. A power of two is divided by
+    # without rounding; 2^127 is the largest in single precision.
+    exponent = torch.frexp(values.abs().amax()).exponent.clamp(max=127)
+    scale = torch.ldexp(values.new_ones(()), exponent)
     norms = torch.linalg.vector_norm(values / scale, ord=p, dim=1) * scale
     per_position: FloatArray = norms.cpu().double().numpy()
     return per_position[member.positions]
@@ -114,8 +115,9 @@ def _combine(norms: FloatArray, units: npt.NDArray[np.int64], size: int, p: floa
     """The norm over all positions of each unit [size]; added up on the CPU, where the order is always the same."""
     combined = np.zeros(size)
     if math.isinf(p):
-        np.maximum.at(combined, units, norms)
+        with np.errstate(invalid="ignore"):  # NaN is refused with all other scores that are not finite
+            np.maximum.at(combined, units, norms)
         return combined
-    scale = norms.max(initial=0.0) or 1.0
+    scale = float(np.ldexp(1.0, np.frexp(norms.max())[1]))
     np.add.at(combined, units, (norms / scale) ** p)
     return np.asarray(combined ** (1 / p) * scale)

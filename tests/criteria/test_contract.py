@@ -1,0 +1,161 @@
+"""What every criterion promises; a new one is tested as soon as it is in `__all__`."""
+
+import inspect
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, is_dataclass
+
+import pytest
+import torch
+from torch import nn
+
+from secateurs import criteria
+from secateurs.criteria import Criterion, Scores
+from secateurs.graph import Graph, trace
+from tests.criteria._toys import TOYS, permute, toy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a criterion says about itself.
+
+    Attributes:
+        criterion: an instance.
+        degree: scores of c times the weights are c ** degree times the scores; 0 leaves them as they are.
+        reads_weights: whether scores follow the weights around when units change places.
+        pinned: scores of `nn.Linear`'s units with weights [[3, 4], [0, 1], [-2, 0]], from the formula; for
+            `Random` what the first version drew.
+    """
+
+    criterion: Criterion
+    degree: int
+    reads_weights: bool = True
+    pinned: tuple[float, ...]
+
+
+CLAIMS: Mapping[str, Claim] = {
+    "Random": Claim(
+        criterion=criteria.Random(), degree=0, reads_weights=False, pinned=(0.49410234, 0.74934572, 0.14199072)
+    ),
+    "Magnitude": Claim(criterion=criteria.Magnitude(), degree=1, pinned=(5, 1, 2)),
+    "Magnitude p=1": Claim(criterion=criteria.Magnitude(p=1), degree=1, pinned=(7, 1, 2)),
+    "Magnitude p=inf": Claim(criterion=criteria.Magnitude(p=float("inf")), degree=1, pinned=(4, 1, 2)),
+    "Magnitude mean": Claim(criterion=criteria.Magnitude(normalize="mean"), degree=0, pinned=(1.875, 0.375, 0.75)),
+    "Magnitude max": Claim(criterion=criteria.Magnitude(normalize="max"), degree=0, pinned=(1, 0.2, 0.4)),
+}
+every_claim = pytest.mark.parametrize("claim", CLAIMS.values(), ids=list(CLAIMS))
+every_toy = pytest.mark.parametrize("name", TOYS)
+
+
+def _public_criteria() -> dict[str, type[Criterion]]:
+    public = {name: getattr(criteria, name) for name in criteria.__all__}
+    return {
+        name: value
+        for name, value in public.items()
+        if inspect.isclass(value) and issubclass(value, Criterion) and value is not Criterion
+    }
+
+
+def test_every_public_criterion_makes_a_claim() -> None:
+    assert {type(claim.criterion).__name__ for claim in CLAIMS.values()} == set(_public_criteria())
+
+
+def test_every_public_criterion_is_a_final_frozen_dataclass_with_a_name_for_recipes() -> None:
+    built = {type(criteria.build(name)) for name in criteria.names()}
+    for criterion in _public_criteria().values():
+        assert is_dataclass(criterion)
+        assert getattr(criterion, "__dataclass_params__").frozen  # noqa: B009 - typed as absent
+        assert getattr(criterion, "__final__", False)
+        assert criterion in built
+
+
+@every_toy
+@every_claim
+def test_scores_are_one_finite_number_per_unit(claim: Claim, name: str) -> None:
+    graph, _ = toy(name)
+    scores = claim.criterion(graph)
+    assert isinstance(scores, Scores)
+    assert list(scores) == [axis.name for axis in graph.axes]
+    for axis in graph.axes:
+        assert scores[axis.name].shape == (axis.size,)
+        assert scores[axis.name].isfinite().all()
+        assert len(set(scores[axis.name].tolist())) == axis.size
+
+
+@every_toy
+@every_claim
+def test_equal_weights_give_equal_scores_and_stay_as_they_are(claim: Claim, name: str) -> None:
+    graph, _ = toy(name)
+    before = deepcopy(graph.model.state_dict())
+    first, second = claim.criterion(graph), claim.criterion(toy(name)[0])
+    for axis in graph.axes:
+        assert torch.equal(first[axis.name], second[axis.name])
+    for path, tensor in graph.model.state_dict().items():
+        assert torch.equal(tensor, before[path])
+
+
+@every_toy
+@every_claim
+def test_scores_move_with_their_units(claim: Claim, name: str) -> None:
+    if not claim.reads_weights:
+        pytest.skip("does not look at the weights")
+    graph, x = toy(name, dtype=torch.float64)
+    before, output = claim.criterion(graph), graph.model.eval()(x)
+    for number, axis in enumerate(graph.axes):
+        order = torch.arange(axis.size).roll(1)
+        fresh = toy(name, dtype=torch.float64)[0]
+        permute(fresh, fresh.axes[number], order)
+        torch.testing.assert_close(fresh.model.eval()(x), output)  # a permutation of units changes nothing else
+        after = claim.criterion(fresh)
+        for other in graph.axes:
+            wanted = before[other.name][order] if other is axis else before[other.name]
+            torch.testing.assert_close(after[other.name], wanted)
+
+
+@every_claim
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_every_dtype_is_scored_in_single_precision_at_least(claim: Claim, dtype: torch.dtype) -> None:
+    model = toy("residual")[0].model.to(dtype)
+    rounded = deepcopy(model).double()
+    scores = claim.criterion(trace(model, (torch.zeros(1, 3, 4, 4, dtype=dtype),)))
+    exact = claim.criterion(trace(rounded, (torch.zeros(1, 3, 4, 4, dtype=torch.float64),)))
+    for name, values in scores.items():
+        assert values.dtype in (torch.float32, torch.float64)
+        assert values.dtype == torch.float64 or dtype != torch.float64
+        torch.testing.assert_close(values.double(), exact[name], rtol=1e-5, atol=0)
+
+
+@every_claim
+@pytest.mark.parametrize("factor", [1e-6, 3.0, 1e6])
+def test_scores_scale_as_claimed(claim: Claim, factor: float) -> None:
+    graph, _ = toy("residual")
+    before = claim.criterion(graph)
+    with torch.no_grad():
+        for parameter in graph.model.parameters():
+            parameter.mul_(factor)
+    after = claim.criterion(graph)
+    for name, values in before.items():
+        torch.testing.assert_close(after[name], values * factor**claim.degree, rtol=1e-5, atol=0)
+
+
+@every_claim
+def test_the_pinned_value(claim: Claim) -> None:
+    scores = claim.criterion(_pinned())
+    torch.testing.assert_close(scores["0"].double(), torch.tensor(claim.pinned, dtype=torch.float64), rtol=0, atol=1e-7)
+
+
+@every_claim
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_weights_on_another_device_give_the_same_scores(claim: Claim) -> None:
+    graph, x = toy("attention")
+    here = claim.criterion(graph)
+    there = claim.criterion(trace(deepcopy(graph.model).cuda(), (x.cuda(),)))
+    for name, values in here.items():
+        torch.testing.assert_close(there[name].cpu(), values)
+
+
+def _pinned() -> Graph:
+    layer = nn.Linear(2, 3)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[3.0, 4.0], [0.0, 1.0], [-2.0, 0.0]]))
+    return trace(nn.Sequential(layer, nn.ReLU(), nn.Linear(3, 1)), (torch.zeros(1, 2),))
