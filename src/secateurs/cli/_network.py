@@ -31,10 +31,10 @@ def _inspect(model: Target, inputs: Inputs = None, options: Options = None, weig
     * `secateurs inspect resnet20`
     * `secateurs inspect my_project.nets:make_net --input 1x3x224x224`
     """
-    import secateurs
+    from secateurs.graph import trace
 
     loaded = load_target(model, inputs, options, weights)
-    graph = secateurs.trace(loaded.model, args=loaded.args)
+    graph = trace(loaded.model, args=loaded.args)
     out().print(str(graph), markup=False, soft_wrap=True)
 
 
@@ -55,10 +55,11 @@ def _cost(
     * `secateurs cost resnet20 --latency`
     * `secateurs cost my_project.nets:make_net --input 8x3x224x224 --train`
     """
-    import secateurs
+    from secateurs.cost import cost as count
+    from secateurs.cost import latency as measure
 
     loaded = load_target(model, inputs, options, weights)
-    counted = secateurs.cost(loaded.model, args=loaded.args, train=train)
+    counted = count(loaded.model, args=loaded.args, train=train)
     rows = [("parameters", counted.params), ("bytes", counted.bytes), ("MACs", counted.macs)]
     table = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
     table.add_column()
@@ -72,7 +73,7 @@ def _cost(
     others = ", ".join(f"{name} x{count}" for name, count in counted.uncounted.items())
     console.print(f"no multiply-adds counted for: {others or 'nothing'}", markup=False, soft_wrap=True)
     if latency:
-        console.print(str(secateurs.latency(loaded.model, loaded.args)), markup=False, soft_wrap=True)
+        console.print(str(measure(loaded.model, loaded.args)), markup=False, soft_wrap=True)
 
 
 # As many parameters as the command line has options; typer reads them from the signature.
@@ -104,26 +105,28 @@ def _prune(
     * `secateurs prune my_project.nets:make_net --input 1x3x224x224 --remove macs=0.5 --criterion magnitude
       --out small.safetensors`
     """
-    import secateurs
     from secateurs import criteria
+    from secateurs.graph import trace
+    from secateurs.selection import select
+    from secateurs.surgery import apply, save
 
     if scope not in ("global", "layerwise"):
         raise ConfigError("--scope", wanted="global or layerwise", got=repr(scope), cure="Choose one of them.")
     budget = _budget(remove)
     scoring = criteria.build(criterion)
     loaded = load_target(model, inputs, options, weights)
-    graph = secateurs.trace(loaded.model, args=loaded.args)
-    plan = secateurs.select(
+    graph = trace(loaded.model, args=loaded.args)
+    plan = select(
         graph,
         scoring(graph),
         remove=budget,
-        scope=scope,
+        scope="layerwise" if scope == "layerwise" else "global",
         protect=protect or [],
         floor=floor,
         multiple_of=multiple_of,
     )
-    result = secateurs.apply(loaded.model, plan, example=loaded.args)
-    secateurs.save(result, out_file)
+    result = apply(loaded.model, plan, example=loaded.args)
+    save(result, out_file)
     _report(result, graph.fixed, out_file)
 
 

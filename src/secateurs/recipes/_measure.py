@@ -6,8 +6,7 @@ from typing import Any
 
 from torch import nn
 
-import secateurs
-from secateurs.cost._latency import Latency, latency, latency_pair
+from secateurs.cost import Latency, cost, latency, latency_pair
 from secateurs.recipes._session import Session
 from secateurs.recipes._stages import MeasureStage, Step
 from secateurs.training import evaluate
@@ -18,7 +17,7 @@ __all__ = ["figures", "run_measure"]
 def figures(session: Session, model: nn.Module) -> dict[str, Any]:
     """Test accuracy, and the cost of one image."""
     seen = evaluate(model, session.evaluation_batches(session.splits.test), device=str(session.device))
-    counted = secateurs.cost(model, args=(session.example(),))
+    counted = cost(model, args=(session.example(),))
     return {
         "test_accuracy": seen.accuracy,
         "test_images": seen.images,
@@ -44,8 +43,7 @@ def run_measure(session: Session, step: Step, stage: MeasureStage) -> dict[str, 
         now = latency(session.model, args, batch_sizes=stage.batch_sizes)
         results["after"] |= _times(now)
     else:
-        dense, _ = session.restored(first.index)
-        pair = latency_pair(dense, session.model, args, batch_sizes=stage.batch_sizes)
+        pair = latency_pair(session.restored(first.index), session.model, args, batch_sizes=stage.batch_sizes)
         results |= {"before": _times(pair.a), "after": results["after"] | _times(pair.b)}
     return results
 

@@ -13,6 +13,7 @@ from secateurs._errors import ConfigError
 from secateurs._files import load_tensors
 from secateurs.recipes._config import ModelSection
 from secateurs.recipes._validate import nearest
+from secateurs.surgery import load
 
 __all__ = ["build_model", "call_factory", "import_factory", "load_weights"]
 
@@ -106,8 +107,11 @@ def call_factory(factory: Callable[..., Any], target: str, options: Mapping[str,
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill `model` from a safetensors file whose names and shapes are the model's own."""
-    tensors, _ = load_tensors(path)
+    """Fill `model` from a safetensors file: the model's own weights, or a cut model that `secateurs.save` wrote."""
+    tensors, metadata = load_tensors(path)
+    if metadata.get("plans", "[]") != "[]":
+        load(path, lambda: model)
+        return
     wanted = dict(model.state_dict())
     # Counters that some exporters leave out mean nothing for inference.
     missing = sorted(name for name in wanted.keys() - tensors.keys() if not name.endswith("num_batches_tracked"))

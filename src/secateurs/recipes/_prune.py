@@ -1,70 +1,85 @@
 """The stage `prune`."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import torch.nn.functional as F
 
-import secateurs
 from secateurs import criteria
-from secateurs.graph import Plan
+from secateurs.graph import Axis, Graph, Plan, trace
 from secateurs.recipes._handover import hand_on, held_optimizer
 from secateurs.recipes._measure import figures
-from secateurs.recipes._session import Session
+from secateurs.recipes._session import Session, stage_seed
 from secateurs.recipes._stages import PruneStage, Step
+from secateurs.selection import select
+from secateurs.surgery import apply
 
 __all__ = ["run_prune"]
 
 
 def run_prune(session: Session, step: Step, stage: PruneStage) -> dict[str, Any]:
     """Score, select, cut, prove; the results for run.json."""
-    before = figures(session, session.model)
-    plan = _plan(session, stage)
+    before, example = figures(session, session.model), (session.example(),)
+    graph = trace(session.model, args=example)
+    plan = _plan(session, step, stage, graph)
     optimizer = held_optimizer(session, step) if stage.keep_optimizer else None
-    example = (session.example(),)
-    result = secateurs.apply(session.model, plan, optimizer=optimizer, verify=stage.verify, example=example)
-    session.adopt(result.model, plan)
+    result = apply(session.model, plan, optimizer=optimizer, verify=stage.verify, example=example)
+    session.model = result.model
+    plan.save(session.directory.folder(step.name) / "plan.json")
     session.save_model(step)
     if optimizer is not None:
         hand_on(session, step, optimizer)
-    assert session.plan is not None
+    # Branch axes stand for units that other axes count already.
+    counted = [axis for axis in graph.axes if axis.kind != "branch" or "branch" in (stage.kinds or ())]
+    axes = [_Kept.of(axis, plan) for axis in counted]
     return {
         "before": before,
         "after": figures(session, session.model),
-        "asked": dict(stage.remove or {}),
-        "removed": _removed(plan),
-        "verified": result.report.error if result.report.verified else None,
-        "axes": _axes(session.plan),
+        "asked": stage.budget or {},
+        "removed": _removed(plan, axes),
+        "verified": result.report.error,
+        "axes": [asdict(axis) for axis in axes],
     }
 
 
-def _plan(session: Session, stage: PruneStage) -> Plan:
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """What an axis keeps of what the stage found."""
+
+    name: str
+    kind: str
+    size: int
+    kept: int
+
+    @classmethod
+    def of(cls, axis: Axis, plan: Plan) -> Self:
+        gone = len(plan.removed.get(axis.name, ()))
+        return cls(name=axis.name, kind=axis.kind, size=axis.size, kept=axis.size - gone)
+
+
+def _plan(session: Session, step: Step, stage: PruneStage, graph: Graph) -> Plan:
     section = stage.criterion_section
-    graph = secateurs.trace(session.model, args=(session.example(),))
-    criterion = criteria.build(section.name, **section.options)
+    options = dict(section.options)
+    if hasattr(criteria.build(section.name, **options), "seed"):
+        # Another seed of the recipe is another draw, unless the recipe says which.
+        options.setdefault("seed", stage_seed(session.recipe.seed, step.index))
+    criterion = criteria.build(section.name, **options)
     batches = session.evaluation_batches(session.splits.train)
-    scores = criterion(graph, batches=batches, loss=F.cross_entropy)
-    return secateurs.select(
+    return select(
         graph,
-        scores,
-        remove=stage.remove,
+        criterion(graph, batches=batches, loss=F.cross_entropy),
+        remove=stage.budget,
         scope=stage.scope,
-        protect=list(stage.protect),
+        protect=stage.protect,
         floor=stage.floor,
         multiple_of=stage.multiple_of,
         kinds=stage.kinds,
     )
 
 
-def _removed(plan: Plan) -> dict[str, float]:
+def _removed(plan: Plan, axes: Sequence[_Kept]) -> dict[str, float]:
     """Fractions of the model as the stage found it."""
-    ratios = {name: 1 - getattr(plan.cost, name) / getattr(plan.before, name) for name in ("macs", "params", "bytes")}
-    units = sum(len(gone) for gone in plan.removed.values()) / sum(plan.sizes.values())
-    return {**ratios, "units": units}
-
-
-def _axes(plan: Plan) -> list[dict[str, Any]]:
-    """What every axis of the dense model keeps."""
-    return [
-        {"name": name, "size": size, "kept": size - len(plan.removed.get(name, ()))}
-        for name, size in plan.sizes.items()
-    ]
+    pairs = {name: (getattr(plan.before, name), getattr(plan.cost, name)) for name in ("macs", "params", "bytes")}
+    pairs["units"] = (sum(axis.size for axis in axes), sum(axis.kept for axis in axes))
+    return {name: 1 - after / before if before else 0.0 for name, (before, after) in pairs.items()}

@@ -87,7 +87,7 @@ def _carry_out(session: Session) -> None:
     done = [step for step in session.steps if directory.entry(step.name)["status"] == "finished"]
     if done:
         session.notify(f"resuming after {done[-1].name}")
-        session.model, session.plan = session.restored(len(done))
+        session.model = session.restored(len(done))
     for step in session.steps[len(done) :]:
         session.notify(f"{step.name}: {step.stage.describe()}")
         directory.start_step(step.name)

@@ -7,28 +7,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from secateurs import criteria
 from secateurs.data import Augment, Batches, BatchOptions, ImageSet, Splits, load
-from secateurs.graph import Plan
-from secateurs.recipes._compose import compose
 from secateurs.recipes._config import Recipe
-from secateurs.recipes._cut import restore_model, save_model
 from secateurs.recipes._directory import RunDirectory
 from secateurs.recipes._model import build_model
 from secateurs.recipes._stages import PruneStage, Step, TrainStage, expand
+from secateurs.surgery import load as load_cut
+from secateurs.surgery import save
 from secateurs.training import resolve_device
 
 __all__ = ["Session", "open_session", "stage_seed"]
 
-_MODEL_FILE, _PLAN_FILE = "model.safetensors", "plan.json"
+_MODEL_FILE = "model.safetensors"
 
 
 @dataclass
 class Session:
-    """What the stages of a run share; only `model` and `plan` change, from stage to stage.
+    """What the stages of a run share; only `model` changes, from stage to stage.
 
     Attributes:
         model: as the stages so far have left it.
-        plan: what leads from the dense model to `model`; None before the first cut.
         steps: all stages, in order.
         progress: whether training shows a bar.
         notify: told what is being done, one line at a time.
@@ -40,7 +39,6 @@ class Session:
     splits: Splits
     device: torch.device
     model: nn.Module
-    plan: Plan | None
     progress: bool
     notify: Callable[[str], None]
 
@@ -64,27 +62,18 @@ class Session:
         images, _ = next(iter(self.evaluation_batches(self.splits.test)))
         return images[:1]
 
-    def adopt(self, model: nn.Module, plan: Plan) -> None:
-        """Go on with the model that `plan` made of the one so far."""
-        self.model, self.plan = model, compose(self.plan, plan)
-
     def save_model(self, step: Step) -> None:
-        """Write the model as the stage leaves it, with the plan that leads to it from the dense one."""
-        folder = self.directory.folder(step.name)
-        save_model(folder / _MODEL_FILE, self.model, self.plan)
-        if self.plan is not None and isinstance(step.stage, PruneStage):
-            self.plan.save(folder / _PLAN_FILE)
+        """Write the model as the stage leaves it; it carries the plans that lead to it from the dense one."""
+        save(self.model, self.directory.folder(step.name) / _MODEL_FILE)
 
-    def restored(self, count: int) -> tuple[nn.Module, Plan | None]:
-        """Model and plan as the first `count` stages left them, from the files alone."""
+    def restored(self, count: int) -> nn.Module:
+        """The model as the first `count` stages left it, from the files alone."""
         dense = _initial(self.recipe, self.splits)
         changed = [step for step in self.steps[:count] if isinstance(step.stage, TrainStage | PruneStage)]
         if not changed:
-            return dense.to(self.device), None
-        cuts = [step for step in changed if isinstance(step.stage, PruneStage)]
-        plan = Plan.load(self.directory.folder(cuts[-1].name) / _PLAN_FILE) if cuts else None
+            return dense.to(self.device)
         file = self.directory.folder(changed[-1].name) / _MODEL_FILE
-        return restore_model(file, dense, plan).to(self.device), plan
+        return load_cut(file, lambda: dense).to(self.device)
 
     def first_cut(self) -> Step | None:
         """The first prune stage."""
@@ -109,16 +98,20 @@ def open_session(
     notify: Callable[[str], None],
 ) -> Session:
     """Load the data and build the model; everything that the recipe names is tried here, before any work."""
+    steps = expand(recipe.stages)
+    for step in steps:
+        if isinstance(step.stage, PruneStage):
+            section = step.stage.criterion_section
+            criteria.build(section.name, **section.options)
     device = resolve_device(recipe.device)
     splits = load(recipe.data)
     return Session(
         recipe=recipe,
         directory=directory,
-        steps=expand(recipe.stages),
+        steps=steps,
         splits=splits,
         device=device,
         model=_initial(recipe, splits).to(device),
-        plan=None,
         progress=progress,
         notify=notify,
     )

@@ -82,8 +82,8 @@ class PruneStage(BaseModel):
     """Compare units over the whole model, within each axis, or remove these fractions of these axes."""
     protect: tuple[str, ...] = ()
     """Patterns of axes that stay whole, such as `fc*`."""
-    floor: Count = 1
-    """Units that every axis keeps at least."""
+    floor: Count | Ratio = 1
+    """Units that every axis keeps at least, or the fraction of them."""
     multiple_of: Count = 1
     """Kept sizes are multiples of this."""
     kinds: tuple[str, ...] | None = None
@@ -104,6 +104,11 @@ class PruneStage(BaseModel):
         asked = self.remove or (self.scope if isinstance(self.scope, dict) else {})
         ratios = ", ".join(f"{100 * ratio:g} % of {name}" for name, ratio in asked.items())
         return f"remove {ratios} by {self.criterion_section.name}"
+
+    @property
+    def budget(self) -> dict[str, float] | None:
+        """`remove`, its keys as plain text."""
+        return None if self.remove is None else {str(name): ratio for name, ratio in self.remove.items()}
 
     @property
     def criterion_section(self) -> CriterionSection:

@@ -31,5 +31,13 @@ def kept_figure(run: RunRecord) -> Any:
 
 
 def _sizes(run: RunRecord) -> Mapping[str, tuple[int, int]]:
-    """Axis name -> (units kept after the last cut, units of the dense model)."""
-    return {axis["name"]: (axis["kept"], axis["size"]) for axis in run.stages("prune")[-1]["results"]["axes"]}
+    """Axis name -> (units kept after the last cut, units before the first).
+
+    An axis of a single unit is no axis any more, so later cuts may not name it; what it kept stays.
+    """
+    sizes: dict[str, tuple[int, int]] = {}
+    for stage in run.stages("prune"):
+        for axis in stage["results"]["axes"]:
+            first = sizes.get(axis["name"], (0, axis["size"]))[1]
+            sizes[axis["name"]] = (axis["kept"], first)
+    return sizes

@@ -85,11 +85,12 @@ def _run_table(run: RunRecord, summary: Mapping[str, Any]) -> Table:
         title = f"latency, batch {row['batch_size']}"
         medians = [each["median_ms"] for each in rows]
         table.add_row(title, *map(_LATENCY.text, medians), *([_change(_LATENCY, *medians)] if before else []))
-        table.add_row("  5th to 95th percentile", *map(_spread, rows))
+        table.add_row("  middle 90 %", *map(_spread, rows))
     return table
 
 
 def _spread(row: Mapping[str, float]) -> str:
+    """5th and 95th percentile."""
     return f"{row['low_ms']:.3g} to {row['high_ms']:.3g} ms"
 
 
