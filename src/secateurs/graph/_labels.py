@@ -269,9 +269,31 @@ class Algebra:
         left_a, left_b = a[:, rest_a], b[:, rest_b]
         if min(len(rest_a), len(rest_b)) == 1:
             return [*work, (left_a, left_b)]
+        if rest_a and rest_b:
+            refined = self._refine(left_a, left_b, why) or self._refine(left_b, left_a, why)
+            if refined:
+                return work + refined
         for left in (left_a, left_b):
             if left.size:
                 self.fix(left, why)
+        return work
+
+    def _refine(self, a: Label, b: Label, why: str) -> list[tuple[Label, Label]]:
+        """View the second product along the grid that the columns of the first span; empty where they span none."""
+        places = [np.unique(column, return_inverse=True)[1] for column in a.T]
+        sizes = [int(place.max()) + 1 for place in places]
+        if prod(sizes) != len(a):
+            return []
+        cells = np.ravel_multi_index(places, sizes)
+        if len(np.unique(cells)) != len(a):
+            return []
+        work = []
+        parts = self.split(b[np.argsort(cells)], sizes, why)
+        for column, place, part in zip(a.T, places, parts, strict=True):
+            if part is None:
+                self.fix(column[:, None], why)
+            else:
+                work.append((column[:, None], part[place]))
         return work
 
     def _reason_id(self, why: str) -> int:
