@@ -6,6 +6,7 @@ expressions. What the code does with them, `_sizes.py` sees.
 """
 
 import operator
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -172,7 +173,8 @@ def user_frame() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-_MACHINERY = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+# The separator keeps packages such as torchvision out.
+_MACHINERY = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, __file__))
 
 
 def labels_in(expression: Expression) -> list[Label]:
