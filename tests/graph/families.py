@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tests.graph.reference import Twin
 
-__all__ = ["EXACT"]
+__all__ = ["COARSE", "EXACT"]
 
 
 def chain(twin: Twin) -> None:
@@ -189,6 +189,47 @@ def sum_of_finer_view(twin: Twin) -> None:
     twin.unify(a, b)
 
 
+def sum_of_other_view(twin: Twin) -> None:
+    a, b = twin.fresh(8), twin.fresh(8)
+    twin.split(a, 2, 4)
+    twin.split(b, 4, 2)
+    twin.unify(a, b)
+
+
+def sum_of_crossing_views(twin: Twin) -> None:
+    """Only cuts that leave one group whole are feasible; the algebra keeps everything."""
+    a, b = twin.fresh(6), twin.fresh(6)
+    twin.split(a, 2, 3)
+    twin.split(b, 3, 2)
+    twin.unify(a, b)
+
+
+def views_that_divide_each_other_nowhere(twin: Twin) -> None:
+    a = twin.fresh(12)
+    twin.split(a, 3, 4)
+    twin.split(a, 2, 6)
+
+
+def uneven_shuffle_residual(twin: Twin) -> None:
+    a = twin.fresh(6)
+    group, inner = twin.split(a, 2, 3)
+    twin.unify(twin.merge(inner, group), a)
+
+
+def two_uneven_shuffles(twin: Twin) -> None:
+    dim = twin.fresh(6)
+    for _ in range(2):
+        group, inner = twin.split(dim, 2, 3)
+        dim = twin.merge(inner, group)
+
+
+COARSE: tuple[Callable[[Twin], None], ...] = (
+    sum_of_crossing_views,
+    views_that_divide_each_other_nowhere,
+    uneven_shuffle_residual,
+    two_uneven_shuffles,
+)
+
 EXACT: tuple[Callable[[Twin], None], ...] = (
     chain,
     crossed_chain,
@@ -221,4 +262,5 @@ EXACT: tuple[Callable[[Twin], None], ...] = (
     chunks_in_groups,
     sum_of_equal_views,
     sum_of_finer_view,
+    sum_of_other_view,
 )

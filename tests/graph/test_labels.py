@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secateurs.graph._labels import NO_UNITS, Algebra, IntArray, stack_columns
-from tests.graph.families import EXACT
+from tests.graph.families import COARSE, EXACT
 from tests.graph.reference import Dim, Twin
 
 MOST = 12
@@ -127,6 +127,14 @@ def test_exactly_the_feasible_cuts_can_be_chosen(family: Callable[[Twin], None])
     feasible = _partial(twin, twin.facts.feasible(twin.base))
     assert len(feasible) > 1, "a family without choice proves nothing"
     assert _partial(twin, twin.reachable(twin.base)) == feasible
+
+
+@pytest.mark.parametrize("family", COARSE, ids=lambda family: family.__name__)
+def test_some_feasible_cuts_are_known_to_be_given_up(family: Callable[[Twin], None]) -> None:
+    """A family that becomes exact belongs into the other table."""
+    twin = Twin()
+    family(twin)
+    assert _partial(twin, twin.reachable(twin.base)) < _partial(twin, twin.facts.feasible(twin.base))
 
 
 # ---------------------------------------------------------------------- what once was wrong
