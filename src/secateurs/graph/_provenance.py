@@ -76,7 +76,11 @@ _NUMERIC = ("truediv", "pow")
 
 
 class Tagged(int):
-    """An integer that knows the expression it came from."""
+    """An integer that knows the expression it came from.
+
+    Two uses as a number go unseen, because Python reads the integer without asking it: a float on the left
+    (`0.5 * n`, `1.0 / n`) and `math.log(n)`. There only verification finds that a cut changes the result.
+    """
 
     expression: Expression
     watcher: "Callable[[Expression], None] | None"
