@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 from secateurs.graph._call import Call
 from secateurs.graph._labels import Algebra
 from secateurs.graph._record import FOREVER, Info, Masks, Record, touch
-from secateurs.graph.rules import rule_for
+from secateurs.graph.rules import is_composite, rule_for
 
 __all__ = ["LabelMode"]
 
@@ -61,6 +61,9 @@ class LabelMode(TorchDispatchMode):
         rule = rule_for(func)
         if rule is None:
             return func(*args, **(kwargs or {}))
+        if is_composite(func):
+            with self:
+                return func.decompose(*args, **(kwargs or {}))
         call = Call(self, func, args, kwargs or {})
         rule(call)
         call.close()

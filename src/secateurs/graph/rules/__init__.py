@@ -7,13 +7,14 @@ from secateurs.graph.rules import (
     creation,
     embedding,
     gating,
+    inspection,
     joining,
     normalisation,
     pooling,
     reduction,
     viewing,
 )
-from secateurs.graph.rules._registry import RULES, register, rule_for
+from secateurs.graph.rules._registry import RULES, is_composite, register, rule_for
 
 __all__ = [
     "RULES",
@@ -23,6 +24,8 @@ __all__ = [
     "creation",
     "embedding",
     "gating",
+    "inspection",
+    "is_composite",
     "joining",
     "normalisation",
     "pooling",

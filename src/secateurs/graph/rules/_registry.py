@@ -10,10 +10,13 @@ from torch import Tensor
 from secateurs.graph._call import Call, Rule
 from secateurs.graph._labels import Label
 
-__all__ = ["RULES", "broadcast", "register", "rule_for"]
+__all__ = ["RULES", "broadcast", "is_composite", "register", "rule_for"]
 
 RULES: dict[str, Rule] = {}
 """Operator name without overload, for example `aten::mm`, to its rule."""
+
+_UNTAGGED = {"_prelu_kernel", "complex", "log_sigmoid_forward", "polar", "rrelu_with_noise"}
+"""Operators that work position by position and that torch does not mark so."""
 
 _TRANSPARENT = {"prim::device", "aten::is_pinned", "aten::sym_size", "aten::sym_numel", "aten::sym_stride"}
 """Calls that return no tensor."""
@@ -38,9 +41,24 @@ def rule_for(func: Any) -> Rule | None:
         return None
     if name in RULES:
         return RULES[name]
-    if torch.Tag.pointwise in func.tags:
-        return elementwise
-    return unknown
+    return elementwise if _is_pointwise(func) else unknown
+
+
+def _is_pointwise(func: Any) -> bool:
+    """Marked by torch; in-place variants often are not, then their plain ones say it."""
+    namespace, _, name = func._schema.name.partition("::")
+    plain = name.removesuffix("_")
+    if torch.Tag.pointwise in func.tags or plain in _UNTAGGED:
+        return True
+    packet = getattr(getattr(torch.ops, namespace), plain, None) if plain != name else None
+    return packet is not None and any(torch.Tag.pointwise in getattr(packet, o).tags for o in packet.overloads())
+
+
+@cache
+def is_composite(func: Any) -> bool:
+    """Whether an operator without a rule is made of others. In inference mode torch hands these over whole."""
+    composite = torch._C.DispatchKey.CompositeImplicitAutograd
+    return rule_for(func) is unknown and bool(func.has_kernel_for_dispatch_key(composite))
 
 
 def elementwise(call: Call) -> None:
@@ -50,7 +68,7 @@ def elementwise(call: Call) -> None:
     results = call.out if isinstance(call.out, (tuple, list)) else [call.out]
     shape = results[0].shape
     labels = broadcast(call, operands, tuple(shape))
-    call.assign(*[labels for _ in results])
+    call.assign(*[labels if result.shape == shape else [None for _ in result.shape] for result in results])
 
 
 def broadcast(call: Call, operands: list[Tensor], shape: tuple[int, ...]) -> list[Label | None]:
