@@ -4,6 +4,7 @@ from secateurs.graph._axes import Axis, Fixed, Member
 from secateurs.graph._cost import Cost
 from secateurs.graph._graph import Graph
 from secateurs.graph._inputs import rebuild_inputs
+from secateurs.graph._outputs import tensors_in
 from secateurs.graph._plan import Cut, Edit, Plan
 from secateurs.graph._trace import free_attention, masked_run, trace, untouched
 
@@ -19,6 +20,7 @@ __all__ = [
     "free_attention",
     "masked_run",
     "rebuild_inputs",
+    "tensors_in",
     "trace",
     "untouched",
 ]

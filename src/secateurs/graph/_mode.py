@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from secateurs.graph._call import Call
 from secateurs.graph._labels import Algebra
+from secateurs.graph._outputs import tensors_in
 from secateurs.graph._record import FOREVER, Info, Masks, Record, touch
 from secateurs.graph.rules import is_composite, rule_for
 
@@ -48,12 +48,11 @@ class LabelMode(TorchDispatchMode):
 
     def keep_outputs(self, output: Any, *, free: bool) -> None:
         """The call returns these tensors: they stay alive, and unless `free` their sizes are promised."""
-        for tensor in tree_leaves(output):
-            if isinstance(tensor, Tensor):
-                self.keep(tensor)
-                for label in self.info(tensor).labels:
-                    if not free:
-                        self.algebra.fix(label, "an output of the model")
+        for tensor in tensors_in(output):
+            self.keep(tensor)
+            for label in self.info(tensor).labels:
+                if not free:
+                    self.algebra.fix(label, "an output of the model")
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

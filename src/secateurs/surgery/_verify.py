@@ -1,19 +1,19 @@
 """Verification: the cut model must compute what the masked dense model computes."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_map_only
 
 from secateurs._errors import VerifyError
-from secateurs.graph import Graph, Plan, masked_run, untouched
+from secateurs.graph import Graph, Plan, masked_run, tensors_in, untouched
 from secateurs.surgery._cut import cut_model
 
-__all__ = ["Proof", "fill_random", "relative_error", "tensors_in", "verify"]
+__all__ = ["Proof", "fill_random", "relative_error", "verify"]
 
 _EXACT = 1e-9
 """Largest relative error in float64; rounding alone gives about 1e-14."""
@@ -111,7 +111,7 @@ def relative_error(expected: list[Tensor], got: list[Tensor]) -> float:
     for a, b in zip(expected, got, strict=True):
         if a.numel() == 0:
             continue
-        a, b = a.to(torch.float64), b.to(torch.float64)
+        a, b = _real(a), _real(b)
         if not torch.equal(a.isfinite(), b.isfinite()):
             return float("inf")
         difference = (a - b).abs().nan_to_num(0.0, 0.0, 0.0).max().item()
@@ -120,13 +120,8 @@ def relative_error(expected: list[Tensor], got: list[Tensor]) -> float:
     return worst
 
 
-def tensors_in(output: Any) -> Iterator[Tensor]:
-    """All real tensors in an output: tuples, dicts, dataclasses and the like."""
-    for leaf in tree_leaves(output):
-        if isinstance(leaf, Tensor) and not leaf.is_complex():
-            yield leaf
-        elif hasattr(leaf, "__dict__") and not isinstance(leaf, (Tensor, nn.Module)):
-            yield from tensors_in(list(vars(leaf).values()))
+def _real(tensor: Tensor) -> Tensor:
+    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).to(torch.float64)
 
 
 def fill_random(model: nn.Module, *, seed: int) -> None:
