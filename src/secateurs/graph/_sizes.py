@@ -41,8 +41,9 @@ class SizeMode(TorchFunctionMode):
         if func == _SHAPE or func is Tensor.size:
             return self._shape(args, kwargs)
         for value in (*args, *kwargs.values()):
-            if type(value) is Tagged:
-                value.watch()
+            for number in value if isinstance(value, (tuple, list)) else (value,):
+                if type(number) is Tagged:
+                    number.watch()
         return func(*args, **kwargs)
 
     def _shape(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -183,8 +184,8 @@ def _pad(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any
 
 
 def _getitem(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Slices with bounds: how many positions lie before each bound is a size."""
-    tensor, index = args
+    """Slices with bounds, read or written: how many positions lie before each bound is a size."""
+    tensor, index = args[:2]
     items = index if isinstance(index, tuple) else (index,)
     bounds = _bounds(tensor, items)
     mode.mode.sized = bool(bounds)
@@ -278,6 +279,6 @@ _HANDLERS: dict[Any, Handler] = {
     **dict.fromkeys((F.rms_norm, torch.rms_norm), _rms_norm),
     **dict.fromkeys((F.group_norm, torch.group_norm), _group_norm),
     F.pad: _pad,
-    Tensor.__getitem__: _getitem,
+    **dict.fromkeys((Tensor.__getitem__, Tensor.__setitem__), _getitem),
     F.scaled_dot_product_attention: _attention,
 }
