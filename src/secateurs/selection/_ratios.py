@@ -18,7 +18,7 @@ def axis_ratios(graph: Graph, scope: Mapping[str, float], taking_part: Sequence[
     """The ratio of each axis that has one: by its name, else by the first pattern that matches it.
 
     Raises:
-        PlanError: no ratio at all or one outside (0, 1), a pattern that matches no axis, or an axis named that may not be cut.
+        PlanError: no ratio, one outside (0, 1), a pattern that matches no axis, or an axis named that may not be cut.
     """
     if not scope:
         cure = "Give a ratio for an axis or a pattern, for example scope={'*': 0.5}."
