@@ -24,8 +24,8 @@ class Cost:
         bytes: bytes of parameters and buffers.
         macs: multiply-adds of all contractions of one call on the traced arguments.
         activation_bytes: largest sum of live activations, inputs and outputs included, at inference.
-        train_gops: operations of forward and backward of one such call, in 1e9, 2 per multiply-add; 0 where the
-            cost was asked for without `train`.
+        train_gops: operations of forward and backward of one such call, in 1e9, 2 per multiply-add; the
+            arguments count as data, without gradients; 0 where the cost was asked for without `train`.
         uncounted: operators that compute something but have no multiply-adds, and how often they ran.
     """
 
