@@ -12,7 +12,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import _disable_current_modes
 
 from secateurs.graph._call import Call
 from secateurs.graph._labels import Label
@@ -251,8 +253,13 @@ def _attention(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[st
     if given.get("scale") is None:
         label = mode.labels(query)[-1]
         mode.mode.algebra.fix(label, f"attention is scaled by the root of its size at {user_frame()}")
-    out = _laid_out_as(query, value.shape[-1])
-    call = Call(mode.mode, _FUSED, (query, key, value), {"scale": given.get("scale", 1.0)})
+    if isinstance(query, FakeTensor):
+        out = _laid_out_as(query, value.shape[-1])
+    else:
+        with _disable_current_modes():
+            out = func(*args, **kwargs)
+    more = {"scale": given.get("scale", 1.0), "attn_mask": given.get("attn_mask")}
+    call = Call(mode.mode, _FUSED, (query, key, value), more)
     call.put((out, query.new_empty(query.shape[:3])))
     fused(call)
     call.close()

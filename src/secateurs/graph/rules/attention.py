@@ -18,7 +18,7 @@ from secateurs.graph.rules._registry import register
     "_scaled_dot_product_fused_attention_overrideable",
 )
 def fused(call: Call) -> None:
-    """Query [B, H, L, D], key [B, H, S, D], value [B, H, S, V] -> [B, H, L, V].
+    """Query [B, H, L, D], key [B, K, S, D], value [B, K, S, V] -> [B, H, L, V]; K divides H.
 
     Without a given scale the operator divides by sqrt(D): a masked run takes D from the kept positions.
     """
@@ -47,10 +47,16 @@ def _statistics(labels: Labels, query: Tensor, tensor: Tensor) -> Sequence[Label
 
 def _tie(call: Call, query: Tensor, key: Tensor, value: Tensor) -> None:
     labels = [call.labels(tensor) for tensor in (query, key, value)]
-    for dim in (0, 1):
-        if query.shape[dim] != 1:
-            call.unify(labels[0][dim], labels[1][dim])
-            call.unify(labels[0][dim], labels[2][dim])
+    heads = [labels[0][1], None]
+    if query.shape[1] != key.shape[1]:
+        sizes = (key.shape[1], query.shape[1] // key.shape[1])
+        heads = call.algebra.split(labels[0][1], sizes, call.why("heads in groups"))
+    for own, dim in ((labels[0][0], 0), (heads[0], 1)):
+        if key.shape[dim] != 1:
+            call.unify(own, labels[1][dim])
+            call.unify(own, labels[2][dim])
+    for mask in call.tensors[3:]:
+        _tie_mask(call, mask, query)
     call.mark("head", labels[0][1])
     call.mark("head_dim", labels[0][3])
     call.mark("head_dim", labels[2][3])
@@ -59,3 +65,13 @@ def _tie(call: Call, query: Tensor, key: Tensor, value: Tensor) -> None:
     common = [(query.shape[dim], labels[0][dim]) for dim in (0, 1, 2)] + [(key.shape[2], None)]
     call.macs([*common, (query.shape[3], labels[0][3])], (query, key))
     call.macs([*common, (value.shape[3], labels[2][3])], (query, value))
+
+
+def _tie_mask(call: Call, mask: Tensor, query: Tensor) -> None:
+    """A mask is broadcast to [B, H, L, S]."""
+    for offset, label in enumerate(reversed(call.labels(mask))):
+        dim = 3 - offset
+        if dim > 1:
+            call.fix(label, "positions along it compete")
+        elif mask.shape[-1 - offset] == query.shape[dim] != 1:
+            call.unify(label, call.labels(query)[dim])
