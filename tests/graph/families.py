@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tests.graph.reference import Twin
 
-__all__ = ["COARSE", "EXACT"]
+__all__ = ["COARSE", "EXACT", "TRICKY"]
 
 
 def chain(twin: Twin) -> None:
@@ -196,6 +196,14 @@ def sum_of_other_view(twin: Twin) -> None:
     twin.unify(a, b)
 
 
+def sum_of_other_view_in_another_order(twin: Twin) -> None:
+    a, b = twin.fresh(8), twin.fresh(8)
+    twin.split(a, 2, 4)
+    twin.split(b, 4, 2)
+    order = [5, 0, 3, 7, 1, 6, 2, 4]
+    twin.unify(twin.take(a, order), twin.take(b, order))
+
+
 def sum_of_crossing_views(twin: Twin) -> None:
     """Only cuts that leave one group whole are feasible; the algebra keeps everything."""
     a, b = twin.fresh(6), twin.fresh(6)
@@ -222,6 +230,49 @@ def two_uneven_shuffles(twin: Twin) -> None:
         group, inner = twin.split(dim, 2, 3)
         dim = twin.merge(inner, group)
 
+
+def atoms_inside_their_own_products(twin: Twin) -> None:
+    a, b = twin.fresh(2), twin.fresh(2)
+    twin.unify(twin.take(a, [1, 0]), twin.take(twin.merge(a, b), [1, 2]))
+
+
+def column_without_partner(twin: Twin) -> None:
+    twin.unify(twin.merge(twin.fresh(2), twin.fresh(3)), twin.merge(twin.fresh(2), twin.fresh(3), twin.fresh(1)))
+
+
+def grid_with_a_hole(twin: Twin) -> None:
+    first, second = twin.merge(twin.fresh(2), twin.fresh(3)), twin.merge(twin.fresh(3), twin.fresh(2))
+    twin.unify(twin.take(first, range(5)), twin.take(second, range(5)))
+
+
+def grid_with_a_cell_twice(twin: Twin) -> None:
+    first, second = (twin.merge(twin.fresh(2), twin.fresh(2)) for _ in range(2))
+    twin.unify(twin.take(first, [0, 0, 1, 2]), second)
+
+
+def grid_dim_that_only_one_product_has(twin: Twin) -> None:
+    pairs = twin.take(twin.merge(twin.fresh(4), twin.fresh(4)), [0, 5, 10, 15])
+    twin.unify(twin.merge(pairs, twin.constant(2)), twin.merge(*(twin.fresh(2) for _ in range(3))))
+
+
+def merged_with_a_dim_of_one_position(twin: Twin) -> None:
+    twin.merge(twin.fresh(2), twin.fresh(1))
+
+
+def products_whose_columns_all_pair_up(twin: Twin) -> None:
+    first, second = (twin.merge(twin.fresh(2), twin.fresh(3)) for _ in range(2))
+    twin.unify(first, second)
+
+
+TRICKY: tuple[Callable[[Twin], None], ...] = (
+    atoms_inside_their_own_products,
+    column_without_partner,
+    grid_with_a_hole,
+    grid_with_a_cell_twice,
+    grid_dim_that_only_one_product_has,
+    merged_with_a_dim_of_one_position,
+    products_whose_columns_all_pair_up,
+)
 
 COARSE: tuple[Callable[[Twin], None], ...] = (
     sum_of_crossing_views,
@@ -263,4 +314,5 @@ EXACT: tuple[Callable[[Twin], None], ...] = (
     sum_of_equal_views,
     sum_of_finer_view,
     sum_of_other_view,
+    sum_of_other_view_in_another_order,
 )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secateurs.graph._labels import NO_UNITS, Algebra, IntArray, stack_columns
-from tests.graph.families import COARSE, EXACT
+from tests.graph.families import COARSE, EXACT, TRICKY
 from tests.graph.reference import Dim, Twin
 
 MOST = 12
@@ -140,20 +140,20 @@ def test_some_feasible_cuts_are_known_to_be_given_up(family: Callable[[Twin], No
 # ---------------------------------------------------------------------- what once was wrong
 
 
-def test_merging_keeps_the_label_of_a_dim_of_one_position() -> None:
+@pytest.mark.parametrize("family", [*TRICKY, *EXACT, *COARSE], ids=lambda family: family.__name__)
+def test_every_fact_holds_for_every_choice(family: Callable[[Twin], None]) -> None:
     twin = Twin()
-    merged = twin.merge(twin.fresh(2), one := twin.fresh(1))
-    assert one.label is not None
-    twin.check([int(one.label[0, 0])])
-    assert set(merged.rows) <= twin.removed([int(one.label[0, 0])])
+    family(twin)
+    roots = twin.roots()[:8]
+    for chosen in (chosen for n in range(len(roots) + 1) for chosen in combinations(roots, n)):
+        twin.check(chosen)
 
 
-def test_products_whose_columns_all_pair_up_are_unified() -> None:
+def test_products_whose_columns_all_pair_up_keep_their_choice() -> None:
     twin = Twin()
     first, second = (twin.merge(twin.fresh(2), twin.fresh(3)) for _ in range(2))
     twin.unify(first, second)
     assert len(twin.roots()) == 5
-    twin.check(twin.roots()[:1])
 
 
 def test_dims_without_positions_go_through_every_operation() -> None:
@@ -238,11 +238,12 @@ def test_find_agrees_with_a_dictionary(data: st.DataObject, n: int) -> None:
 
 def test_a_copy_is_independent() -> None:
     algebra = Algebra()
-    first, second = algebra.fresh(6), algebra.fresh(6)
+    first, second, third, fourth = (algebra.fresh(6) for _ in range(4))
     algebra.split(first, (2, 3), "why")
     other = algebra.copy()
     before = _state(algebra, 0)
     other.unify(first, second, "in the copy")
+    other.unify(third, fourth, "in the copy")
     other.fix(second[:2], "in the copy")
     other.fresh(5000)
     assert _state(algebra, 0) == before
@@ -296,6 +297,16 @@ def test_reasons_reach_the_factors_of_a_product() -> None:
     assert inner is not None
     assert _reasons(algebra, heads) == ["an output", "an input"]
     assert set(_reasons(algebra, inner)) <= {"an output", "an input"}
+
+
+def test_fixed_rows_beside_products_keep_their_reason() -> None:
+    algebra = Algebra()
+    fixed = algebra.fresh(2)
+    algebra.fix(fixed, "an output")
+    product = algebra.merge([algebra.fresh(2), fixed], (2, 2))
+    label = stack_columns([algebra.merge([fixed, fixed], (2, 2)), product], (4, 4))
+    assert label is not None
+    assert _reasons(algebra, label) == ["an output"] * 4 + [""] * 4
 
 
 def test_unifying_with_no_label_fixes() -> None:
