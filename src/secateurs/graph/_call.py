@@ -42,6 +42,9 @@ class Run(Protocol):
     def info(self, tensor: Tensor) -> Info:
         """Labels and more of a tensor."""
 
+    def fresh(self, n: int) -> Label:
+        """A label of `n` units that come into being here."""
+
 
 class Call:
     """One operator call: its arguments, its labels, its result, and what a rule may say about it.

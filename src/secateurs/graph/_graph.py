@@ -43,7 +43,7 @@ class Graph:
         weights: Mapping[str, Info],
     ) -> None:
         self.model, self.args, self.kwargs = model, args, dict(kwargs)
-        self.algebra, self.weights, self.operators = algebra, weights, record.operators
+        self.algebra, self.weights, self.operators, self.made = algebra, weights, record.operators, record.made
         self._solver = SizeSolver(algebra, record)
         self.axes = self._solvable_axes(record)
         self.fixed: tuple[Fixed, ...] = find_fixed(algebra, weights)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from secateurs.graph._call import Call
-from secateurs.graph._labels import Algebra
+from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._outputs import tensors_in
 from secateurs.graph._record import FOREVER, Info, Masks, Record, touch
 from secateurs.graph.rules import is_composite, rule_for
@@ -27,6 +27,7 @@ class LabelMode(TorchDispatchMode):
         self, algebra: Algebra, roots: Mapping[int, Info], *, record: Record | None = None, masks: Masks | None = None
     ) -> None:
         super().__init__()
+        self._made = 0
         self.algebra, self.roots, self.record, self.masks = algebra, roots, record, masks
         self.modules: list[str] = [""]
         self.sized = False
@@ -40,6 +41,17 @@ class LabelMode(TorchDispatchMode):
         """Labels and more of a tensor; dims of tensors never seen before have none."""
         known: Info | None = self.roots.get(id(tensor)) or getattr(tensor, "_secateurs_info", None)
         return known if known is not None else Info((None,) * tensor.dim())
+
+    def fresh(self, n: int) -> Label:
+        """Units that come into being at this call; a masked run takes those of the trace, in their order."""
+        if self.masks is not None:
+            number, self._made = self._made, self._made + 1
+            if number < len(self.masks.made) and len(self.masks.made[number]) == n:
+                return self.masks.made[number]
+        label = self.algebra.fresh(n)
+        if self.record is not None:
+            self.record.made.append(label)
+        return label
 
     def keep(self, tensor: Tensor) -> None:
         """The caller holds this tensor during the whole call."""

@@ -95,6 +95,8 @@ class Record:
     """Attributes whose value the code uses as a number, and where: surgery may not set them."""
     uncounted: dict[str, int] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    made: list[Label] = field(default_factory=list)
+    """Labels of dims that operators brought in, in order."""
     operators: int = 0
 
 
@@ -104,6 +106,8 @@ class Masks:
 
     removed: npt.NDArray[np.bool_]
     """Roots that are removed, by atom number, as the trace left them."""
+    made: Sequence[Label] = ()
+    """Labels of dims that operators brought in during the trace, in order."""
 
     def current(self, algebra: Algebra) -> npt.NDArray[np.bool_]:
         """The same marks after the algebra has grown or joined classes during the run."""

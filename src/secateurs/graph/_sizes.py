@@ -5,6 +5,7 @@ expression behind the size to the label of the dim. From these uses the planner 
 set, and which cuts the code cannot follow.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -105,6 +106,31 @@ def _shaped(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, 
         if int(size) != -1:
             mode.tie(size, label, func.__name__)
     return result
+
+
+def _like(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The shape is another tensor's: dims at the same place are cut together."""
+    result = func(*args, **kwargs)
+    other = args[1] if len(args) > 1 else kwargs["other"]
+    for size, own, given in zip(result.shape, mode.labels(result), mode.labels(other), strict=True):
+        if size != 1 and own is not given:
+            mode.mode.algebra.unify(own, given, f"shaped like another tensor at {user_frame()}")
+    return result
+
+
+def _repeat_interleave(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Every position `repeats` times in a row: a dim of that size beside it, flattened."""
+    given: dict[str, Any] = {**dict(zip(("input", "repeats", "dim"), args, strict=False)), **kwargs}
+    data, repeats, dim = given["input"], given["repeats"], given.get("dim")
+    if not isinstance(repeats, int):
+        return func(*args, **kwargs)
+    if dim is None:
+        data, dim = data.flatten(), 0
+    dim = dim % data.dim()
+    shape = list(data.shape)
+    wide = data.unsqueeze(dim + 1).expand(*shape[: dim + 1], int(repeats), *shape[dim + 1 :])
+    mode.tie(repeats, mode.labels(wide)[dim + 1], "repeat_interleave")
+    return wide.flatten(dim, dim + 1)
 
 
 def _unflatten(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -266,6 +292,16 @@ def _attention(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[st
     return out
 
 
+def _whole_attention(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """torch's function behind `nn.MultiheadAttention`, for subclasses of it: views in it go unseen."""
+    given = inspect.signature(func).bind(*args, **kwargs).arguments
+    for name, value in given.items():
+        if isinstance(value, Tensor) and not name.startswith("out_proj"):
+            for label in mode.labels(value):
+                mode.mode.algebra.fix(label, f"multi_head_attention_forward divides it, called at {user_frame()}")
+    return func(*args, **kwargs)
+
+
 def _laid_out_as(query: Tensor, width: int) -> Tensor:
     """An empty [..., width] whose dims lie in memory in the order of the query's, as the operator makes it."""
     shape = (*query.shape[:-1], width)
@@ -276,6 +312,9 @@ def _laid_out_as(query: Tensor, width: int) -> Tensor:
 _FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
 _HANDLERS: dict[Any, Handler] = {
     **dict.fromkeys((Tensor.view, Tensor.reshape, torch.reshape, Tensor.expand), _shaped),
+    **dict.fromkeys((Tensor.broadcast_to, torch.broadcast_to), _shaped),
+    **dict.fromkeys((Tensor.repeat_interleave, torch.repeat_interleave), _repeat_interleave),
+    **dict.fromkeys((Tensor.view_as, Tensor.reshape_as, Tensor.expand_as), _like),
     **dict.fromkeys((Tensor.unflatten, torch.unflatten), _unflatten),
     **dict.fromkeys((Tensor.split, torch.split, Tensor.split_with_sizes, torch.split_with_sizes), _split),
     **dict.fromkeys((Tensor.chunk, torch.chunk), _chunk),
@@ -288,4 +327,5 @@ _HANDLERS: dict[Any, Handler] = {
     F.pad: _pad,
     **dict.fromkeys((Tensor.__getitem__, Tensor.__setitem__), _getitem),
     F.scaled_dot_product_attention: _attention,
+    F.multi_head_attention_forward: _whole_attention,
 }

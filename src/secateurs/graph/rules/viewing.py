@@ -120,12 +120,16 @@ def squeeze(call: Call) -> None:
 
 @register("expand")
 def expand(call: Call) -> None:
-    """Dims of one position are repeated; new ones come in front."""
+    """Dims of one position are repeated, new ones come in front: fresh units, cut with what they meet."""
     data = call.args[0]
     shape, labels = call.out.shape, call.labels(data)
     lead = len(shape) - data.dim()
-    kept = [labels[dim] if data.shape[dim] == shape[lead + dim] else None for dim in range(data.dim())]
-    call.assign_view([*[None for _ in range(lead)], *kept])
+    result: list[Label | None] = []
+    for dim, size in enumerate(shape):
+        own = dim - lead
+        given = own >= 0 and data.shape[own] == size
+        result.append(labels[own] if given else call.mode.fresh(int(size)) if size > 1 else None)
+    call.assign_view(result)
 
 
 @register("repeat")
@@ -227,7 +231,7 @@ def pad(call: Call) -> None:
             call.fix(label, "cropped by a pad of negative size")
             labels[dim] = None
             continue
-        front, back = call.algebra.fresh(before), call.algebra.fresh(after)
+        front, back = call.mode.fresh(before), call.mode.fresh(after)
         call.size(f"pad[{2 * place}]", front if before else None, before)
         call.size(f"pad[{2 * place + 1}]", back if after else None, after)
         width = label.shape[1]
