@@ -46,7 +46,10 @@ class SizeSolver:
         return [self._atoms(use) for use in self._uses]
 
     def _atoms(self, use: SizeUse) -> npt.NDArray[np.int64]:
-        labels = [use.label, *labels_in(use.expression)]
+        """Also those of the dims whose cut would set an attribute in the expression."""
+        others = {attribute for attribute in attributes_in(use.expression) if attribute is not use.expression}
+        set_by = [other.label for other in self._uses if other.expression in others] if others else []
+        labels = [use.label, *labels_in(use.expression), *set_by]
         return np.unique(np.concatenate([self._algebra.free(label).reshape(-1) for label in labels]))
 
     def solve(self, removed: BoolArray, only: Sequence[int] | None = None) -> tuple[list[Edit], list[Conflict]]:
