@@ -6,7 +6,8 @@ from secateurs.graph._graph import Graph
 from secateurs.graph._inputs import rebuild_inputs
 from secateurs.graph._outputs import tensors_in
 from secateurs.graph._plan import Cut, Edit, Plan
-from secateurs.graph._trace import free_attention, masked_run, trace, untouched
+from secateurs.graph._trace import free_attention, masked_run, trace
+from secateurs.graph._untouched import untouched
 
 __all__ = [
     "Axis",

@@ -22,8 +22,9 @@ from secateurs.graph._multihead import FreeMultiheadAttention
 from secateurs.graph._provenance import Attribute, tag_attributes
 from secateurs.graph._record import Info, Masks, Record, SizeUse
 from secateurs.graph._sizes import SizeMode
+from secateurs.graph._untouched import untouched
 
-__all__ = ["free_attention", "masked_run", "trace", "untouched"]
+__all__ = ["free_attention", "masked_run", "trace"]
 
 
 def trace(
@@ -36,7 +37,8 @@ def trace(
     """Find out what may be cut in a model, and what may not and why.
 
     The model runs once on fake tensors, without computing anything, in evaluation mode; it is left exactly as it
-    was. Where its code depends on values, it runs once for real instead.
+    was. Where its code depends on values or does not run on fake tensors, it runs once for real
+    instead.
 
     Args:
         model: any module.
@@ -53,7 +55,8 @@ def trace(
         raise GraphError("trace", wanted="a torch.nn.Module", got=type(model).__name__, cure=cure)
     try:
         algebra, record, weights = _run(model, args, kwargs, fake=True, free_outputs=free_outputs)
-    except (DataDependentOutputException, DynamicOutputShapeException):
+    except (DataDependentOutputException, DynamicOutputShapeException, GraphError):
+        # Also what failed on fake tensors: some code (`.numpy()`, other libraries) runs on real ones only.
         algebra, record, weights = _run(model, args, kwargs, fake=False, free_outputs=free_outputs)
     return Graph(model, args, kwargs, algebra=algebra, record=record, weights=weights)
 
@@ -70,6 +73,8 @@ def _run(
         if fakes is not None:
             tensors = _fake_weights(model, fakes)
             args, kwargs = tree_map_only(Tensor, lambda t: _fake(fakes, t), (args, kwargs))
+        else:
+            args, kwargs = tree_map_only(Tensor, torch.clone, (args, kwargs))
         roots = {id(tensor): weights[path] for path, tensor in tensors.items()}
         mode = LabelMode(algebra, roots, record=record)
         sizes = SizeMode(mode)
@@ -126,34 +131,6 @@ def masked_run(model: nn.Module, graph: Graph, removed: Mapping[str, tuple[int, 
         mode = LabelMode(graph.algebra.copy(), roots, masks=masks)
         stack.enter_context(mode)
         yield mode
-
-
-@contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no gradients, and afterwards every module, flag and random state as before."""
-    modules = list(model.modules())
-    before = [(module, dict(vars(module))) for module in modules]
-    inner = [(module, {name: dict(vars(module)[name]) for name in _REGISTRIES}) for module in modules]
-    fastpath, random = torch.backends.mha.get_fastpath_enabled(), torch.get_rng_state()
-    torch.backends.mha.set_fastpath_enabled(False)
-    for module in modules:
-        module.training = False
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fastpath)
-        torch.set_rng_state(random)
-        for module, attributes in before:
-            vars(module).clear()
-            vars(module).update(attributes)
-        for module, registries in inner:
-            for name, content in registries.items():
-                vars(module)[name].clear()
-                vars(module)[name].update(content)
-
-
-_REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
 def free_attention(model: nn.Module, paths: tuple[str, ...] | None = None) -> tuple[str, ...]:
