@@ -206,7 +206,7 @@ class Call:
             return
         path = None
         if producer is not None:
-            path = self.mode.info(producer).origin or self.mode.modules[-1] or self.name
+            path = self.mode.info(producer).origin or self.mode.modules[-1]
         self.mode.record.marks.append(Mark(kind=kind, label=label, path=path, why=self.why(text) if text else ""))
 
     def macs(self, dims: Sequence[tuple[int, Label | None]], operands: Sequence[Tensor]) -> None:

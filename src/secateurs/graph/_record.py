@@ -69,7 +69,7 @@ class Mark:
     kind: MarkKind
     label: Label
     path: str | None = None
-    """The producing parameter or module, where the operator produces these units."""
+    """The producing parameter or module, where the operator produces these units; empty where nothing names it."""
     why: str = ""
 
 
