@@ -97,6 +97,19 @@ class Tagged(int):
     def __int__(self) -> int:
         return int.__add__(self, 0)
 
+    def __eq__(self, other: object) -> bool:
+        equal = int.__eq__(self, other)
+        if equal is True and self.watcher is not None:
+            both = Operation(operator.eq, (self.expression, expression_of(other)))
+            if labels_in(both):
+                self.watcher(both)
+        return equal
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = int.__hash__
+
     def __reduce__(self) -> Any:
         return int, (int.__add__(self, 0),)
 

@@ -6,10 +6,12 @@ set, and which cuts the code cannot follow.
 """
 
 import inspect
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,7 +22,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from secateurs.graph._call import Call
 from secateurs.graph._labels import Label
 from secateurs.graph._mode import LabelMode
-from secateurs.graph._provenance import Attribute, Expression, Tagged, TensorSize, labels_in, user_frame
+from secateurs.graph._provenance import Attribute, Expression, Operation, Tagged, TensorSize, labels_in, user_frame
 from secateurs.graph._record import Labels, SizeUse
 from secateurs.graph.rules.attention import fused
 
@@ -65,10 +67,25 @@ class SizeMode(TorchFunctionMode):
         if record is None:
             return
         where = user_frame()
+        if isinstance(expression, Operation) and expression.function is operator.eq:
+            self._keep_equal(*expression.operands, where=where)
+            return
         for label in labels_in(expression):
             self.mode.algebra.fix(label, f"its size is used as a number at {where}")
         if isinstance(expression, Attribute):
             record.constant.setdefault(expression, where)
+
+    def _keep_equal(self, first: Expression, second: Expression, *, where: str) -> None:
+        """The code found two sizes equal and went on; what it does where they differ was not traced."""
+        record = self.mode.record
+        if record is None:
+            return
+        size, other = (first, second) if isinstance(first, TensorSize) else (second, first)
+        if isinstance(size, TensorSize):
+            use = SizeUse(expression=other, label=size.label, where=f"{where} (==)")
+        else:
+            use = SizeUse(expression=Operation(operator.sub, (first, second)), label=_NOTHING, where=f"{where} (==)")
+        record.sizes.append(use)
 
     def tie(self, value: Any, label: Label | None, what: str) -> None:
         """The size of `label` was given as `value`."""
@@ -88,6 +105,8 @@ class SizeMode(TorchFunctionMode):
 # ---------------------------------------------------------------------- one handler per kind of size
 
 Handler = Callable[[SizeMode, Any, tuple[Any, ...], dict[str, Any]], Any]
+_NOTHING = np.zeros((0, 1), dtype=np.int64)
+"""A label of size 0."""
 _SHAPE = Tensor.shape.__get__  # type: ignore[attr-defined]
 
 
