@@ -222,11 +222,11 @@ class Call:
         """The operator takes the size of `label` as an argument called `name`; tie it to where it came from."""
         if self.mode.record is None or label is None:
             return
-        source = self.mode.scopes.get(name)
-        if source is None:
-            self.fix(label, f"{name}={literal} is written in the code")
+        expression, where = self.mode.scopes.get(name, (None, ""))
+        if expression is None:
+            self.fix(label, f"{name}={literal} is written in the code{f' at {where}' if where else ''}")
         else:
-            self.mode.record.sizes.append(SizeUse(expression=source[0], label=label, where=source[1]))
+            self.mode.record.sizes.append(SizeUse(expression=expression, label=label, where=where))
 
     # ------------------------------------------------------------------ bookkeeping
 

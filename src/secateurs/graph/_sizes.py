@@ -193,7 +193,7 @@ def _scoped(mode: SizeMode, scopes: dict[str, Any], call: Callable[[], Any]) -> 
 def _named(mode: SizeMode, values: Mapping[str, Any], call: Callable[[], Any]) -> Any:
     """Run a call whose rule will ask where some arguments came from."""
     where = user_frame()
-    scopes = {name: (value.expression, where) for name, value in values.items() if isinstance(value, Tagged)}
+    scopes = {name: (value.expression if isinstance(value, Tagged) else None, where) for name, value in values.items()}
     return _scoped(mode, scopes, call)
 
 
