@@ -1,0 +1,135 @@
+"""The oracles: cut models against masked dense ones, against zeroed weights, and against counting again."""
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+from secateurs.graph import Graph, Plan, trace
+from secateurs.models import TABLE
+from secateurs.models._cifar_resnet import CifarResNet
+from secateurs.surgery import apply, fill_random, masked, relative_error, tensors_in
+from tests.zoo import ZOO, Entry
+from tests.zoo._entry import image
+
+__all__ = [
+    "Case",
+    "assert_equal_masked",
+    "case",
+    "cut",
+    "make_case",
+    "outputs",
+    "randomised",
+    "table_case",
+    "third",
+    "zeroed",
+]
+
+LARGEST_ERROR = 1e-9
+SMALLEST_REACTION = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A model with random weights in float64, its trace and the call that it was traced with."""
+
+    name: str
+    entry: Entry
+    model: nn.Module
+    graph: Graph
+
+    @cached_property
+    def plan(self) -> Plan:
+        """A third of every axis."""
+        return self.graph.plan(third(self.graph))
+
+    @cached_property
+    def smaller(self) -> nn.Module:
+        """The model cut by that plan, proved by nothing yet."""
+        return cut(self.model, self.plan)
+
+    def call(self, batch: int = 2) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Arguments in float64."""
+        return _widened(self.entry, batch)
+
+
+@lru_cache(maxsize=200)
+def case(name: str) -> Case:
+    """A zoo model, traced once for all tests."""
+    return make_case(name, ZOO[name])
+
+
+def table_case(name: str) -> Case:
+    """A model of the table on small images; not kept, for some are large."""
+    channels, side, _ = TABLE[name].input_shape
+    # Convolutional up to a pool: the same network on any image.
+    side = 8 if isinstance(TABLE[name].builder(classes=10, channels=channels), CifarResNet) else min(side, 32)
+    build = partial(TABLE[name].builder, classes=10, channels=channels)
+    return make_case(name, Entry(build=build, arguments=lambda batch: image(channels, side, side)(batch - 1)))
+
+
+def make_case(name: str, entry: Entry) -> Case:
+    """Random weights, then the trace."""
+    model = randomised(entry.build)
+    args, kwargs = _widened(entry, 2)
+    return Case(name=name, entry=entry, model=model, graph=trace(model, args, kwargs))
+
+
+def randomised(build: Callable[[], nn.Module], *, seed: int = 0) -> nn.Module:
+    """A model in float64 and evaluation mode, all weights and buffers random."""
+    model = build().double().eval()
+    fill_random(model, seed=seed)
+    return model
+
+
+def _widened(entry: Entry, batch: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    given = (entry.arguments(batch), entry.keywords(batch))
+    widened: tuple[tuple[Any, ...], dict[str, Any]] = tree_map_only(Tensor, _widen, given)
+    return widened
+
+
+def _widen(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
+
+
+def third(graph: Graph, axes: Iterable[str] | None = None) -> Mapping[str, list[int]]:
+    """Every third unit of all or of some axes."""
+    names = {axis.name for axis in graph.axes} if axes is None else set(axes)
+    return {axis.name: list(range(0, axis.size - 1, 3)) for axis in graph.axes if axis.name in names}
+
+
+def cut(model: nn.Module, plan: Plan) -> nn.Module:
+    """The cut copy, proved by nothing yet."""
+    return apply(model, plan, verify=False).model
+
+
+def outputs(model: nn.Module, call: tuple[tuple[Any, ...], dict[str, Any]]) -> list[Tensor]:
+    """All tensors that a call returns."""
+    with torch.no_grad():
+        return list(tensors_in(model(*call[0], **call[1])))
+
+
+def assert_equal_masked(model: nn.Module, smaller: nn.Module, plan: Plan, call: Any) -> None:
+    """The cut model computes what the masked dense model does, which is not what the dense model does."""
+    dense = outputs(model, call)
+    with masked(model, plan) as as_if_cut:
+        expected = outputs(as_if_cut, call)
+    assert relative_error(dense, expected) > SMALLEST_REACTION, "the outputs ignore the cut: the proof is void"
+    assert relative_error(expected, outputs(smaller, call)) < LARGEST_ERROR
+
+
+def zeroed(model: nn.Module, plan: Plan) -> nn.Module:
+    """The dense model with zeros wherever `plan.kept` leaves out a position of a parameter or floating buffer."""
+    model = copy.deepcopy(model)
+    with torch.no_grad():
+        for path, tensor in (*model.named_parameters(), *model.named_buffers()):
+            for dim, kept in enumerate(plan.kept(path)):
+                gone = torch.ones(tensor.shape[dim], dtype=torch.bool).index_fill_(0, kept, False)
+                if gone.any():
+                    tensor.index_fill_(dim, gone.nonzero().squeeze(1), 0)
+    return model
