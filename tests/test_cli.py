@@ -157,6 +157,14 @@ def test_a_users_network_that_does_not_work_gets_one_line(
     assert message in complaint(capsys, "inspect", *arguments)
 
 
+def test_a_network_that_cannot_take_the_images_gets_one_line(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    write_module(folder, NET, "net_of_vectors_of_other_size")
+    model = ["model.name=null", "model.factory=net_of_vectors_of_other_size:make", "model.options={width: 3}"]
+    said = complaint(capsys, "run", "quickstart", *model, "data.resize=5")
+    assert "a model that runs on the example input, got RuntimeError:" in said
+    assert "input shapes [(1, 1, 5, 5)]" in said
+
+
 def test_a_module_that_fails_on_import_gets_one_line(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     write_module(folder, "import numpy\nraise ValueError('broken on purpose')\n", "failing_net")
     assert "ValueError: broken on purpose" in complaint(capsys, "inspect", "failing_net:make", "--input", "1x8")

@@ -19,6 +19,7 @@ def config(*stages: dict[str, Any], **values: Any) -> dict[str, Any]:
         "data": {"name": "digits", "limit": 300},
         "batches": {"size": 32},
         "device": "cpu",
+        "threads": 1,
         "stages": [*stages, MEASURE],
         **values,
     }

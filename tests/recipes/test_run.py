@@ -40,7 +40,7 @@ def test_run_json_says_what_was_done_and_where(finished: Path) -> None:
     assert [stage["name"] for stage in state["stages"]] == ["00-train", "01-prune", "02-retrain", "03-measure"]
     assert all(stage["status"] == "finished" and stage["seconds"] > 0 for stage in state["stages"])
     assert state["versions"]["torch"] == torch.__version__
-    assert state["environment"]["threads"] == torch.get_num_threads()
+    assert state["environment"]["threads"] == 1
     for stage in state["stages"]:
         assert read_json(finished / "stages" / stage["name"] / "metrics.json") == stage["results"]
 
@@ -120,6 +120,14 @@ def test_a_kept_optimizer_is_cut_along_and_goes_on(tmp_path: Path) -> None:
     with_it, without = weights(tmp_path / "kept"), weights(tmp_path / "fresh")
     assert with_it["stages/01-prune/model.safetensors"] == without["stages/01-prune/model.safetensors"]
     assert with_it["stages/02-train/model.safetensors"] != without["stages/02-train/model.safetensors"]
+
+
+def test_the_callers_threads_and_random_numbers_are_left_alone(tmp_path: Path) -> None:
+    before, random = torch.get_num_threads(), torch.get_rng_state()
+    run(recipe({**TRAIN, "epochs": 1}, threads=before + 1), tmp_path / "run")
+    assert read_json(tmp_path / "run" / "run.json")["environment"]["threads"] == before + 1
+    assert torch.get_num_threads() == before
+    assert torch.equal(torch.get_rng_state(), random)
 
 
 def test_a_recipe_without_a_cut_measures_what_it_trained(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 
 import typer
-from rich.table import Table
 
 from secateurs._version import __version__
 from secateurs.cli._console import out
@@ -31,10 +30,10 @@ def _recipes() -> None:
     """
     from secateurs.recipes import ready_recipes
 
-    table = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
-    for recipe in ready_recipes():
-        table.add_row(recipe.name, recipe.description)
-    out().print(table)
+    recipes = ready_recipes()
+    width = max((len(recipe.name) for recipe in recipes), default=0)
+    for recipe in recipes:
+        out().print(f"{recipe.name:<{width}}   {recipe.description}", markup=False, soft_wrap=True)
 
 
 def _schema() -> None:

@@ -78,6 +78,9 @@ class Recipe(BaseModel):
     """Keys every random number: initial weights, shuffling, augmentation."""
     device: str = "auto"
     """`auto` (CUDA where there is one), `cpu` or `cuda:<number>`."""
+    threads: Count | None = None
+    """Processor threads that torch may use, where a machine's own choice is not wanted: one thread is as fast for
+    tiny networks and does not stall when other work takes a core. Weights repeat bit by bit for equal numbers only."""
     stages: tuple[Stage, ...] = Field(min_length=1)
     """What is done, in this order; without a measurement at the end, one is added."""
     variants: dict[Name, dict[str, Any]] | None = Field(default=None, min_length=1)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from secateurs._errors import ConfigError, SecateursError
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._directory import RunDirectory
@@ -50,11 +52,23 @@ def run_once(recipe: Recipe, out: Path, options: RunOptions) -> dict[str, Any]:
     if directory.finished:
         options.notify(f"{out} is finished already; nothing to do")
         return directory.state
-    session = open_session(recipe, directory, progress=options.progress, notify=options.notify)
-    _begin(session)
-    with _closing(directory):
-        _carry_out(session)
+    with _threads(recipe.threads):
+        session = open_session(recipe, directory, progress=options.progress, notify=options.notify)
+        _begin(session)
+        with _closing(directory):
+            _carry_out(session)
     return directory.state
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """So many processor threads inside, the caller's number again afterwards."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(count or before)
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _begin(session: Session) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from secateurs import criteria
 from secateurs.data import Augment, Batches, BatchOptions, ImageSet, Splits, load
+from secateurs.graph import trace
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._directory import RunDirectory
 from secateurs.recipes._model import build_model
@@ -105,7 +106,7 @@ def open_session(
             criteria.build(section.name, **section.options)
     device = resolve_device(recipe.device)
     splits = load(recipe.data)
-    return Session(
+    session = Session(
         recipe=recipe,
         directory=directory,
         steps=steps,
@@ -115,6 +116,8 @@ def open_session(
         progress=progress,
         notify=notify,
     )
+    trace(session.model, args=(session.example(),))  # a network that cannot take these images says so here
+    return session
 
 
 def stage_seed(seed: int, index: int) -> int:

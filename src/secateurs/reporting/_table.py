@@ -1,9 +1,10 @@
 """The tables that a run ends with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from secateurs._errors import FileError
@@ -32,6 +33,7 @@ _FIGURES = (
     _Figure(key="bytes", title="bytes", scale=1, pattern="{:,.0f}"),
 )
 _LATENCY = _Figure(key="latency_ms", title="latency", scale=1, pattern="{:.3g} ms")
+_SHRINKING = (*_FIGURES[1:3], _LATENCY)
 
 
 def result_table(run: RunRecord) -> Table:
@@ -103,22 +105,30 @@ def _change(figure: _Figure, before: float | None, after: float | None) -> str:
 
 
 def _study_table(run: RunRecord, variants: Mapping[str, Any]) -> Table:
-    table = Table(title=f"{run.state.get('name', run.path.name)}: mean ± standard deviation", title_justify="left")
-    for title in ("variant", "runs", "", *(figure.title for figure in (*_FIGURES, _LATENCY))):
-        table.add_column(title, justify="left" if title in ("variant", "") else "right")
+    """One line for each variant: accuracies over its runs, and what the means of the rest have lost."""
+    title = f"{run.state.get('name', run.path.name)}: test accuracy, mean ± standard deviation; fractions removed"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)  # a plain box leaves room for names
+    table.add_column("variant", overflow="fold")
+    for name in ("runs", "before, %", "after, %", "params", "MACs", "latency"):
+        table.add_column(name, justify="right", no_wrap=True)
     for variant, sides in variants.items():
-        shown = [side for side in ("before", "after") if sides[side]]
-        for position, side in enumerate(shown):
-            runs = next(iter(sides[side].values()))["runs"]
-            head = (variant, str(runs)) if position == 0 else ("", "")
-            table.add_row(*head, side, *_cells(sides[side]), end_section=position == len(shown) - 1)
+        before, after = sides["before"], sides["after"]
+        table.add_row(
+            variant,
+            str(after["test_accuracy"]["runs"]),
+            _percentage(before.get("test_accuracy")),
+            _percentage(after["test_accuracy"]),
+            *(_change(figure, _mean(before, figure), _mean(after, figure)) for figure in _SHRINKING),
+        )
     return table
 
 
-def _cells(figures: Mapping[str, Mapping[str, float]]) -> Sequence[str]:
-    cells = []
-    for figure in (*_FIGURES, _LATENCY):
-        found = figures.get(figure.key)
-        spread = f" ± {figure.text(found['spread'])}" if found and found["spread"] is not None else ""
-        cells.append(figure.text(found["mean"] if found else None) + spread)
-    return cells
+def _mean(side: Mapping[str, Mapping[str, float]], figure: _Figure) -> float | None:
+    return side[figure.key]["mean"] if figure.key in side else None
+
+
+def _percentage(found: Mapping[str, float] | None) -> str:
+    if found is None:
+        return "-"
+    spread = f" ± {100 * found['spread']:.2f}" if found["spread"] is not None else ""
+    return f"{100 * found['mean']:.2f}{spread}"
