@@ -123,7 +123,8 @@ class Shuffle(nn.Module):
         if self.how == "reshape":
             return x.reshape(b, self.groups, -1, h, w).permute(0, 2, 1, 3, 4).reshape(b, -1, h, w)
         if self.how == "unflatten":
-            return x.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+            parts: Tensor = x.unflatten(1, (self.groups, -1))
+            return parts.transpose(1, 2).flatten(1, 2)
         if self.how == "chunk":
             return torch.stack(x.chunk(3, 1), 2).flatten(1, 2)
         shuffled: Tensor = F.channel_shuffle(x, 3)
