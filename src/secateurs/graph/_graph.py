@@ -195,8 +195,11 @@ def _own_tensors(module: nn.Module, owner: str, shapes: Mapping[str, Any]) -> li
 
 
 def _checked_units(axis: Axis, indices: Iterable[int] | Tensor) -> tuple[int, ...]:
-    given = indices.tolist() if isinstance(indices, Tensor) else list(indices)
     where = f"axis {axis.name!r}"
+    if not isinstance(indices, Iterable) or (isinstance(indices, Tensor) and indices.dim() != 1):
+        cure = "Pass the indices to remove as a list."
+        raise PlanError(where, wanted="a sequence of unit indices", got=repr(indices), cure=cure)
+    given = indices.tolist() if isinstance(indices, Tensor) else list(indices)
     for index in given:
         if isinstance(index, bool) or not isinstance(index, (int, np.integer)):
             raise PlanError(where, wanted="integer unit indices", got=repr(index), cure="Pass the indices to remove.")

@@ -38,6 +38,17 @@ class Edit:
     before: int
     after: int
 
+    def check(self) -> None:
+        """Refuse what no trace would have made: only sizes in public attributes are ever set.
+
+        Raises:
+            ValueError: with the edit.
+        """
+        texts = isinstance(self.path, str) and isinstance(self.name, str)
+        numbers = (self.before, self.after, 0 if self.index is None else self.index)
+        if not texts or self.name.startswith("_") or any(type(n) is not int or n < 0 for n in numbers):
+            raise ValueError(f"an edit that no plan has: {self}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -162,9 +173,16 @@ class Plan:
             inside = all(0 <= position < cut.size for position in cut.removed)
             if not inside or not 0 < len(set(cut.removed)) < cut.size:
                 raise ValueError(f"positions {cut.removed[:5]}... of {cut.path}[{cut.dim}] of size {cut.size}")
+        for name, units in self.removed.items():
+            size = self.sizes[name]
+            if not all(0 <= unit < size for unit in units) or not 0 < len(set(units)) < size:
+                raise ValueError(f"units {units[:5]}... of axis {name} of size {size}")
         for edit in self.edits:
-            if type(edit.after) is not int or type(edit.before) is not int or edit.after < 0:
-                raise ValueError(f"value {edit.after!r} for {edit.path}.{edit.name}")
+            edit.check()
+        for cost in (self.before, self.cost):
+            numbers = (cost.params, cost.bytes, cost.macs, cost.activation_bytes)
+            if any(type(number) is not int for number in numbers) or not isinstance(cost.uncounted, Mapping):
+                raise TypeError(f"a cost of {numbers}")
 
 
 _CURE = "Write the plan again with Plan.save."
