@@ -55,7 +55,18 @@ def test_every_room_that_exists_is_in_the_table_or_binds_the_others() -> None:
 
 
 def test_importing_the_package_loads_no_extra() -> None:
-    extras = "lightning_fabric datasets matplotlib sklearn PIL kornia plotly torchvision ray onnx".split()
+    extras = [
+        "lightning_fabric",
+        "datasets",
+        "matplotlib",
+        "sklearn",
+        "PIL",
+        "kornia",
+        "plotly",
+        "torchvision",
+        "ray",
+        "onnx",
+    ]
     code = f"import secateurs, sys; print([name for name in {extras!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

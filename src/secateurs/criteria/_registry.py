@@ -5,8 +5,8 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from secateurs._errors import ConfigError
+from secateurs._nearest import nearest_hint
 from secateurs.criteria._criterion import Criterion
-from secateurs.criteria._nearest import nearest_hint
 
 __all__ = ["build", "names", "register"]
 

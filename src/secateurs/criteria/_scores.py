@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from secateurs._errors import PlanError
-from secateurs.criteria._nearest import nearest_hint
+from secateurs._nearest import nearest_hint
 from secateurs.graph import Axis
 
 __all__ = ["Scores"]

@@ -1,10 +1,10 @@
 """Which column holds the images and which the labels."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from secateurs._errors import DataError
+from secateurs._nearest import nearest_hint
 from secateurs.data._libraries import library
 
 __all__ = ["image_column", "is_integer", "is_named", "label_column"]
@@ -58,12 +58,11 @@ def _is_encoded(feature: Any) -> bool:
 
 def _asked(features: Mapping[str, Any], asked: str, kind: str, right: Callable[[Any], bool], where: str) -> str:
     if asked not in features:
-        nearest = difflib.get_close_matches(asked, features, n=1)
         raise DataError(
             where,
             wanted=f"{kind}_column to be one of " + ", ".join(features),
             got=repr(asked),
-            cure=f"Did you mean {nearest[0]!r}?" if nearest else f"Set data.{kind}_column to one of these.",
+            cure=nearest_hint(asked, features, f"Set data.{kind}_column to one of these."),
         )
     if not right(features[asked]):
         raise DataError(

@@ -1,10 +1,10 @@
 """Data sets of the Hugging Face hub, by name."""
 
-import difflib
 from functools import partial
 from typing import Any
 
 from secateurs._errors import DataError
+from secateurs._nearest import nearest_hint
 from secateurs.data._libraries import library
 from secateurs.data._options import DataOptions
 from secateurs.data._split import Source, Split
@@ -21,13 +21,11 @@ def hub(name: str, options: DataOptions) -> Source:
     try:
         splits = datasets.load_dataset(name)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        near = difflib.get_close_matches(name, _EMBEDDED, n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
         raise DataError(
             f"data.name={name}",
             wanted="'digits', or a data set that the Hugging Face hub has or that was fetched before",
             got=str(error).strip() or type(error).__name__,
-            cure=f"{hint}Check the name and the network, or give local files by data.path.",
+            cure=nearest_hint(name, _EMBEDDED, "Check the name and the network, or give local files by data.path."),
         ) from error
     readers = {split: partial(_read, name, split, dataset, options) for split, dataset in splits.items()}
     return Source(name=name, where=f"data.name={name}", readers=readers)

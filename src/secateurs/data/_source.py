@@ -1,9 +1,9 @@
 """Which source an option means, and which of its splits."""
 
-import difflib
 from pathlib import Path
 
 from secateurs._errors import DataError
+from secateurs._nearest import nearest_hint
 from secateurs.data._digits import digits
 from secateurs.data._folder import folder
 from secateurs.data._hub import hub
@@ -63,10 +63,9 @@ def _local(path: Path, options: DataOptions) -> Source:
 def _check_split(source: Source, option: str, name: str) -> None:
     if name in source.readers:
         return
-    nearest = difflib.get_close_matches(name, source.readers, n=1)
     raise DataError(
         source.where,
         wanted=f"{option} to be one of " + ", ".join(source.readers),
         got=repr(name),
-        cure=f"Did you mean {nearest[0]!r}?" if nearest else f"Set data.{option} to one of these.",
+        cure=nearest_hint(name, source.readers, f"Set data.{option} to one of these."),
     )

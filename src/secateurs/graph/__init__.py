@@ -1,6 +1,6 @@
 """What may be cut: the traced graph, its axes, its cost under any plan, and plans."""
 
-from secateurs.graph._axes import Axis, Fixed, Member
+from secateurs.graph._axes import Axis, Fixed, Kind, Member
 from secateurs.graph._cost import Cost
 from secateurs.graph._graph import Graph
 from secateurs.graph._inputs import rebuild_inputs
@@ -16,6 +16,7 @@ __all__ = [
     "Edit",
     "Fixed",
     "Graph",
+    "Kind",
     "Member",
     "Plan",
     "free_attention",

@@ -1,7 +1,6 @@
 """The graph: what may be cut in a model, what it costs, and plans made from it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from secateurs._errors import PlanError
+from secateurs._nearest import nearest_hint
 from secateurs.graph._axes import Axis, Fixed, find_axes, find_fixed
 from secateurs.graph._cost import Cost, CostModel, Weight
 from secateurs.graph._inputs import describe_inputs
@@ -79,12 +79,11 @@ class Graph:
         """The axis of that name.
 
         Raises:
-            PlanError: there is none; the nearest names are given.
+            PlanError: there is none; the nearest is given.
         """
         if name not in self._by_name:
-            near = get_close_matches(str(name), self._by_name, n=3)
-            wanted = f"one of {', '.join(near)}" if near else "the name of an axis"
-            raise PlanError(f"axis {name!r}", wanted=wanted, got="no such axis", cure="print(graph) lists all axes.")
+            cure = nearest_hint(name, self._by_name, "print(graph) lists all axes.")
+            raise PlanError(f"axis {name!r}", wanted="the name of an axis", got="no such axis", cure=cure)
         return self._by_name[name]
 
     def tensor(self, path: str) -> Tensor:
@@ -95,8 +94,16 @@ class Graph:
 
     def cost(self, plan: Plan | None = None, *, train: bool = True) -> Cost:
         """The cost of one call on the traced arguments, dense or as after a plan; the model is not run."""
-        removed = {} if plan is None else {name: self[name].atoms[list(units)] for name, units in plan.removed.items()}
-        return self.counts.cost(self.removed_roots(removed), train=train)
+        return self.counts.cost(self.roots_of({} if plan is None else plan.removed), train=train)
+
+    def roots_of(self, removed: Mapping[str, Iterable[int]]) -> BoolArray:
+        """A mark per atom of the algebra, set for the removed units of each axis.
+
+        Raises:
+            PlanError: an unknown axis, or units that it does not have.
+        """
+        units = {name: _checked_units(self[name], indices) for name, indices in removed.items()}
+        return self.removed_roots({name: self[name].atoms[list(indices)] for name, indices in units.items()})
 
     def removed_roots(self, atoms: Mapping[str, npt.NDArray[np.int64]]) -> BoolArray:
         """A mark per atom of the algebra, set for the given ones."""
@@ -129,7 +136,7 @@ class Graph:
         """
         units = {name: _checked_units(self[name], indices) for name, indices in removed.items()}
         units = {name: indices for name, indices in units.items() if indices}
-        roots = self.removed_roots({name: self[name].atoms[list(indices)] for name, indices in units.items()})
+        roots = self.roots_of(units)
         edits, conflicts = self._solver.solve(roots)
         if conflicts:
             raise _refused(units, conflicts)

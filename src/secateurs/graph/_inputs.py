@@ -29,30 +29,31 @@ def _describe(value: Any) -> Any:
 
 
 def rebuild_inputs(described: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments of the described shapes: zeros for integers, ones for booleans, random numbers otherwise.
+    """Arguments of the described shapes: zeros for integers, ones for booleans, otherwise random, always the same.
 
     Raises:
         PlanError: the description is damaged or holds an argument that JSON cannot say.
     """
     try:
-        args = tuple(_rebuild(item) for item in described["args"])
-        return args, {name: _rebuild(item) for name, item in described["kwargs"].items()}
+        generator = torch.Generator().manual_seed(0)
+        args = tuple(_rebuild(item, generator) for item in described["args"])
+        return args, {name: _rebuild(item, generator) for name, item in described["kwargs"].items()}
     except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
         cure = "Pass example arguments yourself."
         raise PlanError("plan inputs", wanted="described arguments", got=repr(error), cure=cure) from error
 
 
-def _rebuild(item: Mapping[str, Any]) -> Any:
+def _rebuild(item: Mapping[str, Any], generator: torch.Generator) -> Any:
     if "tensor" in item:
         dtype = getattr(torch, item["dtype"])
         if dtype.is_floating_point or dtype.is_complex:
-            return torch.randn(item["tensor"], dtype=dtype)
+            return torch.randn(item["tensor"], dtype=dtype, generator=generator)
         return (
             torch.ones(item["tensor"], dtype=dtype) if dtype == torch.bool else torch.zeros(item["tensor"], dtype=dtype)
         )
     if "list" in item:
-        values = [_rebuild(value) for value in item["list"]]
+        values = [_rebuild(value, generator) for value in item["list"]]
         return tuple(values) if item["tuple"] else values
     if "dict" in item:
-        return {key: _rebuild(value) for key, value in item["dict"].items()}
+        return {key: _rebuild(value, generator) for key, value in item["dict"].items()}
     return item["value"]

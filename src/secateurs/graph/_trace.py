@@ -122,8 +122,7 @@ def masked_run(model: nn.Module, graph: Graph, removed: Mapping[str, tuple[int, 
         graph: the trace.
         removed: axis name to removed units.
     """
-    atoms = {name: graph[name].atoms[list(units)] for name, units in removed.items()}
-    masks = Masks(removed=graph.removed_roots(atoms), made=graph.made)
+    masks = Masks(removed=graph.roots_of(removed), made=graph.made)
     with ExitStack() as stack:
         stack.enter_context(untouched(model))
         free_attention(model)

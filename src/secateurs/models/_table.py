@@ -1,6 +1,5 @@
 """The table of reference networks, and `build`, which makes one by name."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from secateurs._errors import ConfigError
+from secateurs._nearest import nearest_hint
 from secateurs.models._checks import positive_int
 from secateurs.models._cifar_resnet import CifarResNet
 from secateurs.models._conv import Conv
@@ -78,8 +78,7 @@ def build(name: str, *, classes: int | None = None, channels: int | None = None,
 
 
 def _unknown(where: str, name: str, known: tuple[str, ...]) -> ConfigError:
-    nearest = difflib.get_close_matches(str(name), known, n=1)
-    cure = f"Did you mean {nearest[0]!r}?" if nearest else "Take one of these names."
+    cure = nearest_hint(name, known, "Take one of these names.")
     return ConfigError(where, wanted="one of " + ", ".join(known), got=repr(name), cure=cure)
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from secateurs._errors import BudgetError, PlanError
-from secateurs.criteria._nearest import nearest_hint
+from secateurs._nearest import nearest_hint
 
 __all__ = ["KEYS", "Budget", "checked_ratio", "exact"]
 

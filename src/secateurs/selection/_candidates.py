@@ -9,8 +9,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from secateurs._errors import PlanError
+from secateurs._nearest import nearest_hint
 from secateurs.criteria import Scores
-from secateurs.criteria._nearest import nearest_hint
 from secateurs.graph import Axis, Graph
 from secateurs.selection._budget import exact
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from secateurs._errors import PlanError
-from secateurs.criteria._nearest import nearest_hint
+from secateurs._nearest import nearest_hint
 from secateurs.graph import Axis, Graph
 
 __all__ = ["matching", "protected_axes"]

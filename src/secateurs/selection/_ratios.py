@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from secateurs._errors import BudgetError, PlanError
-from secateurs.criteria._nearest import nearest_hint
+from secateurs._nearest import nearest_hint
 from secateurs.graph import Graph
 from secateurs.selection._budget import checked_ratio, exact
 from secateurs.selection._candidates import Candidate, Limits

@@ -8,10 +8,9 @@ import numpy.typing as npt
 from torch import Tensor
 
 from secateurs._errors import PlanError
-from secateurs.criteria._criterion import check_graph
-from secateurs.criteria._nearest import nearest_hint
-from secateurs.graph import Axis, Graph, Plan
-from secateurs.graph._axes import Kind
+from secateurs._nearest import nearest_hint
+from secateurs.criteria import check_graph
+from secateurs.graph import Axis, Graph, Kind, Plan
 from secateurs.selection._budget import Budget
 from secateurs.selection._candidates import Candidate, Limits, candidates
 from secateurs.selection._patterns import protected_axes
