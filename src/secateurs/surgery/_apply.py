@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -64,6 +65,7 @@ class Result:
     optimizer: Optimizer | None = None
 
 
+@torch.inference_mode(False)  # tensors made in inference mode could never be trained again
 def apply(
     model: nn.Module,
     plan: Plan,

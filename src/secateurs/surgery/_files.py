@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from secateurs._errors import FileError, SecateursError
@@ -34,6 +35,7 @@ def save(result: Result | nn.Module, path: str | Path) -> None:
     save_tensors(Path(path), unique, {"plans": json.dumps(plans)})
 
 
+@torch.inference_mode(False)  # tensors made in inference mode could never be trained again
 def load(path: str | Path, factory: Callable[[], nn.Module]) -> nn.Module:
     """The saved model: the original class, cut by the saved plans, with the saved weights.
 

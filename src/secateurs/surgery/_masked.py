@@ -9,6 +9,7 @@ from torch.utils._pytree import tree_map_only
 
 from secateurs._errors import PlanError
 from secateurs.graph import Graph, Plan, masked_run, rebuild_inputs, trace
+from secateurs.surgery._cut import check_fits
 
 __all__ = ["example_of", "graph_of", "masked"]
 
@@ -27,6 +28,7 @@ def masked(model: nn.Module, plan: Plan) -> Iterator[nn.Module]:
     Raises:
         PlanError: the plan belongs to another model.
     """
+    check_fits(model, plan)
     with masked_run(model, graph_of(model, plan), plan.removed):
         yield model
 

@@ -20,11 +20,9 @@ def check_optimizer(optimizer: Optimizer, model: nn.Module, plan: Plan) -> None:
     Raises:
         PlanError: a state tensor has neither the parameter's shape nor sizes of 1; nothing was changed.
     """
-    parameters = dict(model.named_parameters())
-    for path, cuts in cuts_by_path(plan).items():
-        if path not in parameters:
-            continue
-        parameter = parameters[path]
+    cuts_of = cuts_by_path(plan)
+    for path, parameter in model.named_parameters():
+        cuts = cuts_of.get(path, ())
         for name, value in optimizer.state.get(parameter, {}).items():
             if not _can_cut(value, parameter, cuts):
                 got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -37,6 +35,7 @@ def check_optimizer(optimizer: Optimizer, model: nn.Module, plan: Plan) -> None:
 
 
 def _can_cut(value: Any, parameter: Tensor, cuts: Sequence[Cut]) -> bool:
+    """Also for parameters that are not cut: their state may be about all (LBFGS), and that would not fit."""
     if not isinstance(value, Tensor):
         return value is None or isinstance(value, (bool, int, float, str))
     if value.dim() == 0 or value.numel() == 1:
