@@ -190,7 +190,7 @@ def user_frame() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-# The separator keeps packages such as torchvision out.
+# The separator keeps out packages whose names only begin alike.
 _MACHINERY = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, __file__))
 
 
