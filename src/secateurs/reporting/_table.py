@@ -69,7 +69,8 @@ def result_lines(run: RunRecord) -> list[str]:
     places, versions = run.state.get("environment") or {}, run.state.get("versions") or {}
     if places:
         where = places.get("accelerator", places.get("hardware"))
-        lines.append(f"on {where}, {places.get('threads')} threads, torch {versions.get('torch')}")
+        threads = "1 thread" if places.get("threads") == 1 else f"{places.get('threads')} threads"
+        lines.append(f"on {where}, {threads}, torch {versions.get('torch')}")
     return lines
 
 
