@@ -27,7 +27,7 @@ class Report:
     """How a cut went.
 
     Attributes:
-        verified: whether the cut model was proved equal to the masked dense one.
+        verified: whether the cut model was proved equal to the masked dense one, by outputs that depend on the cut.
         proof: error, tolerance and precision of the proof; `None` without verification.
         seconds: time for checking, cutting and proving.
     """
@@ -44,6 +44,8 @@ class Report:
     def __str__(self) -> str:
         if self.proof is None:
             return f"not verified, {self.seconds:.2f} s"
+        if not self.verified:
+            return f"not verified: the outputs do not depend on what was cut, {self.seconds:.2f} s"
         weights = ", weights filled at random" if self.proof.random_weights else ""
         return f"verified to {self.proof.error:.1e} in {self.proof.precision}{weights}, {self.seconds:.2f} s"
 
@@ -106,7 +108,8 @@ def apply(
         smaller, copied = model, originals
     if optimizer is not None:
         cut_optimizer(optimizer, plan, {path: (old, copied[path]) for path, old in originals.items()})
-    report = Report(verified=proof is not None, proof=proof, seconds=time.perf_counter() - start)
+    verified = proof is not None and (proof.reacts or not plan.cuts)
+    report = Report(verified=verified, proof=proof, seconds=time.perf_counter() - start)
     return Result(model=smaller, plan=plan, report=report, optimizer=optimizer)
 
 

@@ -32,37 +32,38 @@ class Proof:
         tolerance: the largest error accepted.
         precision: floating type that the comparison ran in.
         random_weights: whether weights had to be filled at random because the output ignored the cut.
+        reacts: whether the outputs then depended on what was cut; if not, the proof could not have failed.
     """
 
     error: float
     tolerance: float
     precision: str
     random_weights: bool
+    reacts: bool
 
 
 def verify(dense: nn.Module, cut: nn.Module, plan: Plan, graph: Graph, example: Example) -> Proof:
     """Compare copies of both models in float64 on an example.
 
     A proof must be able to fail: where the outputs do not react to the cut (branches scaled by zero, constant
-    tables), both are compared again with all weights filled at random.
+    tables), both are compared again with all weights filled at random. Outputs that ignore it even then are said.
 
     Raises:
         VerifyError: the outputs differ by more than the tolerance, or the cut model does not run.
     """
     dense64, cut64 = _double(dense), _double(cut)
-    proof, reacts = _compare(dense64, cut64, plan, graph, example, random_weights=False)
-    if not reacts and plan.cuts:
+    proof = _compare(dense64, cut64, plan, graph, example, random_weights=False)
+    if not proof.reacts and plan.cuts:
         fill_random(dense64, seed=0)
         cut64 = copy.deepcopy(dense64)
         cut_model(cut64, plan)
-        proof, _ = _compare(dense64, cut64, plan, graph, example, random_weights=True)
+        proof = _compare(dense64, cut64, plan, graph, example, random_weights=True)
     return proof
 
 
 def _compare(
     dense: nn.Module, cut: nn.Module, plan: Plan, graph: Graph, example: Example, *, random_weights: bool
-) -> tuple[Proof, bool]:
-    """The proof, and whether the outputs reacted to the cut at all."""
+) -> Proof:
     args, kwargs = tree_map_only(Tensor, _widen, example)
     with masked_run(dense, graph, plan.removed) as mode:
         expected = list(tensors_in(dense(*args, **kwargs)))
@@ -86,7 +87,7 @@ def _compare(
             cure="Please report this model; the dense model is unchanged.",
         )
     reacts = relative_error(before, expected) > tolerance
-    return Proof(error=error, tolerance=tolerance, precision=precision, random_weights=random_weights), reacts
+    return Proof(error=error, tolerance=tolerance, precision=precision, random_weights=random_weights, reacts=reacts)
 
 
 def _run_cut(cut: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
