@@ -86,6 +86,8 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             metadata = file.metadata() or {}
         unpacked: dict[str, str] = json.loads(metadata.get("secateurs", "{}"))
+        if not isinstance(unpacked, dict):
+            raise ValueError(f"metadata of type {type(unpacked).__name__}")
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise FileError(
             str(path),

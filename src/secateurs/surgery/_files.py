@@ -55,6 +55,9 @@ def load(path: str | Path, factory: Callable[[], nn.Module]) -> nn.Module:
         cure = "Write it again with secateurs.save."
         raise FileError(str(path), wanted="plans as JSON", got=str(error), cure=cure) from error
     model = factory()
+    if not isinstance(model, nn.Module):
+        cure = "Pass a function without arguments that makes the dense model."
+        raise FileError(str(path), wanted="a torch.nn.Module from the factory", got=type(model).__name__, cure=cure)
     for plan in plans:
         check_fits(model, plan)
         cut_model(model, plan)
@@ -72,6 +75,10 @@ def _load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -
     if missing or extra:
         got = f"missing {missing[:3]}, unexpected {extra[:3]}"
         raise FileError(where, wanted="the model's weights", got=got, cure="Load it with the factory it was made from.")
+    for name, tensor in own.items():
+        saved = complete[name]
+        if isinstance(tensor, Tensor) and saved is not None and tensor.dtype != saved.dtype:
+            tensor.data = tensor.data.to(saved.dtype)
     try:
         model.load_state_dict(complete)
     except (RuntimeError, SecateursError) as error:
