@@ -103,6 +103,20 @@ def test_run_carries_out_a_recipe_and_prints_the_table(capsys: pytest.CaptureFix
     assert state["stages"][0]["results"]["epochs"] == 1
 
 
+def test_a_second_run_gets_a_place_of_its_own_and_resuming_finds_the_last(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "small.yaml").write_text(dump_yaml(config(TRAIN)))
+    for _ in range(2):
+        assert call("run", "small.yaml", "stages.0.epochs=1") == 0
+    assert read_json(folder / "runs" / "small-2" / "run.json")["status"] == "finished"
+    capsys.readouterr()
+    assert call("run", "small.yaml", "stages.0.epochs=1", "--resume") == 0
+    captured = capsys.readouterr()
+    assert "runs/small-2 is finished already; nothing to do" in captured.out + captured.err
+    assert not (folder / "runs" / "small-3").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,6 +1,5 @@
 """Where the command line begins and ends: errors in one line, exit codes."""
 
-import logging
 import sys
 from collections.abc import Sequence
 
@@ -42,8 +41,6 @@ for _module in (_study, _network, _listing):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code: 0, 2 for bad input, 130 when interrupted."""
-    # torch logs a traceback before it raises what we turn into one line.
-    logging.getLogger("torch._subclasses.fake_tensor").setLevel(logging.CRITICAL)
     # Models are named as they would be imported in the folder where the command is given.
     if "" not in sys.path:
         sys.path.insert(0, "")

@@ -10,7 +10,9 @@ from secateurs.cli._console import complain, out, say
 
 __all__ = ["register"]
 
-_Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run directory; default runs/NAME.")]
+_Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Run directory; default runs/NAME, numbered where taken.")
+]
 _Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with the run in DIR where it stopped; start where there is none.")
 ]
@@ -64,7 +66,7 @@ def _study(name: str, overrides: list[str], where: Path | None, resume: bool, se
         changes |= {"seed": seed, "seeds": None}
     path = recipes.find_recipe(name)
     recipe = recipes.parse(recipes.read_yaml(path), source=str(path), changes=changes)
-    where = where or Path("runs") / recipe.name
+    where = where or _place(recipe.name, resume)
     try:
         recipes.run(recipe, where, recipes.RunOptions(resume=resume, progress=True, notify=say))
     except KeyboardInterrupt:
@@ -73,6 +75,14 @@ def _study(name: str, overrides: list[str], where: Path | None, resume: bool, se
         complain(f"interrupted. Go on with: {again}")
         raise typer.Exit(130) from None
     _show(where)
+
+
+def _place(name: str, resume: bool) -> Path:
+    """runs/NAME, or where that is taken runs/NAME-2 and so on; to resume, the last of them."""
+    taken = [Path("runs") / name]
+    while (taken[-1] / "run.json").exists():
+        taken.append(Path("runs") / f"{name}-{len(taken) + 1}")
+    return taken[-2] if resume and len(taken) > 1 else taken[-1]
 
 
 def _show(where: Path) -> None:

@@ -1,5 +1,6 @@
 """Run a model once, on nothing, and learn what may be cut."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -94,6 +95,7 @@ def _run(
 def _call(
     stack: ExitStack, model: nn.Module, modes: tuple[LabelMode, SizeMode], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
+    stack.enter_context(_quiet())
     stack.enter_context(_module_paths(model, modes[0]))
     stack.enter_context(modes[0])
     stack.enter_context(modes[1])
@@ -188,6 +190,18 @@ def _fake_weights(model: nn.Module, fakes: FakeTensorMode) -> dict[str, Tensor]:
                         made[id(tensor)] = _fake(fakes, tensor)
                     registry[name] = made[id(tensor)]  # type: ignore[assignment]
     return _tensors(model)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch logs a traceback before it raises what we turn into one error."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """The recipes that come with the package."""
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
 from secateurs._errors import ConfigError
+from secateurs._nearest import nearest_hint
 from secateurs.recipes._yaml import read_yaml
 
 __all__ = ["ReadyRecipe", "find_recipe", "ready_recipes"]
@@ -37,13 +37,12 @@ def find_recipe(text: str) -> Path:
     ready = {recipe.name: recipe.path for recipe in ready_recipes()}
     if text in ready:
         return ready[text]
-    close = difflib.get_close_matches(text, ready, n=1)
-    hint = f"Did you mean {close[0]!r}?" if close else f"Ready recipes: {', '.join(ready) or 'none'}."
+    cure = nearest_hint(text, ready, f"Ready recipes: {', '.join(ready) or 'none'}.")
     raise ConfigError(
         text,
         wanted="a recipe file or the name of a ready recipe",
         got="a directory" if path.is_dir() else "no such file",
-        cure=hint,
+        cure=cure,
     )
 
 

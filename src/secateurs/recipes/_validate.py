@@ -1,6 +1,5 @@
 """What pydantic finds wrong, told as one `ConfigError` with the YAML path and the nearest right name."""
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -9,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from secateurs._errors import ConfigError, SecateursError
+from secateurs._nearest import nearest_hint
 
 __all__ = ["nearest", "validate"]
 
@@ -31,8 +31,7 @@ def validate(kind: type[T], value: Any, *, source: str) -> T:
 
 def nearest(name: str, names: Sequence[str]) -> str:
     """A sentence naming the one of `names` that `name` was likely meant to be, or all of them."""
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"Did you mean {close[0]!r}?" if close else f"Use one of: {', '.join(sorted(names))}."
+    return nearest_hint(name, names, f"Use one of: {', '.join(sorted(names))}.")
 
 
 def _raise(error: ValidationError, raw: Any, schema: Mapping[str, Any], source: str) -> NoReturn:
