@@ -15,7 +15,7 @@ __all__ = ["RULES", "broadcast", "is_composite", "register", "rule_for"]
 RULES: dict[str, Rule] = {}
 """Operator name without overload, for example `aten::mm`, to its rule."""
 
-_UNTAGGED = {"_prelu_kernel", "complex", "log_sigmoid_forward", "polar", "rrelu_with_noise"}
+_UNTAGGED = {"_prelu_kernel", "complex", "hardswish", "log_sigmoid_forward", "polar", "rrelu_with_noise"}
 """Operators that work position by position and that torch does not mark so."""
 
 _TRANSPARENT = {"prim::device", "aten::is_pinned", "aten::sym_size", "aten::sym_numel", "aten::sym_stride"}
