@@ -13,6 +13,7 @@ from torch._subclasses.fake_tensor import (
     FakeTensor,
     FakeTensorMode,
 )
+from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from secateurs._errors import GraphError, SecateursError
@@ -54,12 +55,24 @@ def trace(
     if not isinstance(model, nn.Module):
         cure = "Pass the module itself, not its class or its name."
         raise GraphError("trace", wanted="a torch.nn.Module", got=type(model).__name__, cure=cure)
+    _check_readable(model)
     try:
         algebra, record, weights = _run(model, args, kwargs, fake=True, free_outputs=free_outputs)
     except (DataDependentOutputException, DynamicOutputShapeException, GraphError):
         # Also what failed on fake tensors: some code (`.numpy()`, other libraries) runs on real ones only.
         algebra, record, weights = _run(model, args, kwargs, fake=False, free_outputs=free_outputs)
     return Graph(model, args, kwargs, algebra=algebra, record=record, weights=weights)
+
+
+def _check_readable(model: nn.Module) -> None:
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            where, cure = path or type(module).__name__, "Trace the module that it was made from."
+            raise GraphError(where, wanted="a module in Python", got="a TorchScript module", cure=cure)
+    for path, tensor in _tensors(model).items():
+        if is_lazy(tensor):
+            cure = "Call the model once on the example first."
+            raise GraphError(path, wanted="a tensor with a shape", got="a lazy parameter without one", cure=cure)
 
 
 def _run(

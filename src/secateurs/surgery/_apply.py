@@ -1,6 +1,5 @@
 """Apply a plan: check, copy, cut, prove."""
 
-import copy
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from torch.optim import Optimizer
 
 from secateurs._errors import PlanError
 from secateurs.graph import Plan
-from secateurs.surgery._cut import check_fits, cut_model
+from secateurs.surgery._cut import check_fits, copy_model, cut_model
 from secateurs.surgery._masked import example_of, graph_of
 from secateurs.surgery._optimizer import check_optimizer, cut_optimizer
 from secateurs.surgery._verify import Proof, verify
@@ -115,7 +114,7 @@ def apply(
 
 def _cut_copy(model: nn.Module, plan: Plan) -> tuple[nn.Module, dict[str, nn.Parameter]]:
     """A cut copy, and its parameters by the paths they had before the cut."""
-    smaller: nn.Module = copy.deepcopy(model)
+    smaller = copy_model(model)
     parameters = dict(smaller.named_parameters())
     _cut_here(smaller, plan)
     return smaller, parameters

@@ -1,5 +1,6 @@
 """The cut itself: tensors sliced, attributes set. Checks first, then a straight line that only acts."""
 
+import copy
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from secateurs._errors import PlanError
 from secateurs.graph import Cut, Edit, Plan, free_attention
 
-__all__ = ["check_fits", "cut_model", "cut_tensor", "cuts_by_path", "tensors_of"]
+__all__ = ["check_fits", "copy_model", "cut_model", "cut_tensor", "cuts_by_path", "tensors_of"]
 
 _CURE = "Apply a plan to the model it was made for, before any other cut."
 
@@ -59,6 +60,20 @@ def _check_edit(model: nn.Module, edit: Edit) -> None:
         raise PlanError(f"{edit.path}.{edit.name}", wanted=str(edit.before), got=repr(value), cure=_CURE)
 
 
+def copy_model(model: nn.Module) -> nn.Module:
+    """A deep copy.
+
+    Raises:
+        PlanError: the model holds something that cannot be copied.
+    """
+    try:
+        return copy.deepcopy(model)
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        cure = "Cut it with inplace=True, verify=False, or take out what cannot be copied."
+        raise PlanError(type(model).__name__, wanted="a model that can be copied", got=reason, cure=cure) from error
+
+
 def cuts_by_path(plan: Plan) -> Mapping[str, Sequence[Cut]]:
     """The cuts of every tensor."""
     found: dict[str, list[Cut]] = defaultdict(list)
@@ -69,12 +84,23 @@ def cuts_by_path(plan: Plan) -> Mapping[str, Sequence[Cut]]:
 
 def cut_tensor(tensor: Tensor, cuts: Sequence[Cut]) -> Tensor:
     """A new tensor without the removed positions; dims whose size is not the planned one are left alone."""
+    layout = _layout(tensor)
     for cut in cuts:
         if tensor.shape[cut.dim] == cut.size:
             stays = torch.ones(cut.size, dtype=torch.bool)
             stays[list(cut.removed)] = False
             tensor = tensor.index_select(cut.dim, stays.nonzero().squeeze(1).to(tensor.device))
-    return tensor
+    return tensor.contiguous(memory_format=layout)
+
+
+def _layout(tensor: Tensor) -> torch.memory_format:
+    """Channels-last weights stay so: convolutions are slow on mixed layouts."""
+    if tensor.is_contiguous():
+        return torch.contiguous_format
+    for dims, layout in ((4, torch.channels_last), (5, torch.channels_last_3d)):
+        if tensor.dim() == dims and tensor.is_contiguous(memory_format=layout):
+            return layout
+    return torch.contiguous_format
 
 
 @torch.no_grad()
