@@ -212,6 +212,19 @@ def test_a_wrong_input_names_the_module_the_reason_and_the_shapes() -> None:
         trace(model)
 
 
+def test_modules_that_cannot_be_read_are_refused() -> None:
+    lazy = nn.Sequential(nn.Linear(6, 8), nn.LazyLinear(4))
+    with pytest.raises(SecateursError, match=r"1\.weight: wanted a tensor with a shape, got a lazy .* Call"):
+        trace(lazy, torch.randn(2, 6))
+    lazy(torch.randn(2, 6))
+    assert [axis.name for axis in trace(lazy, torch.randn(2, 6)).axes] == ["0"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scripted = nn.Sequential(torch.jit.script(nn.Linear(6, 8)))
+    with pytest.raises(SecateursError, match=r"0: wanted a module in Python, got a TorchScript module"):
+        trace(scripted, torch.randn(2, 6))
+
+
 def test_outputs_are_free_on_request() -> None:
     model, x = nn.Sequential(nn.Linear(6, 8), nn.ReLU()), torch.randn(2, 6)
     assert [axis.name for axis in trace(model, x).axes] == []

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from secateurs import SecateursError
 from secateurs.graph import trace
 from secateurs.surgery import apply, load, relative_error, save
 from tests.surgery._proof import LARGEST_ERROR, case, cut, outputs, randomised, third
@@ -171,3 +172,23 @@ def test_the_result_does_not_keep_the_dense_model_alive() -> None:
     (kept,) = smaller._secateurs_plans  # type: ignore[misc]
     assert kept.graph is None
     assert kept == plan
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_channels_last_stays(inplace: bool) -> None:
+    model, (x,) = ZOO["residual"].build(), ZOO["residual"].arguments(2)
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    smaller = apply(model, trace(model, (x,)).plan({"a1": [0, 3]}), inplace=inplace).model
+    assert smaller.get_parameter("a2.weight").is_contiguous(memory_format=torch.channels_last)
+    assert not smaller.get_parameter("a2.weight").is_contiguous()
+
+
+def test_a_model_that_cannot_be_copied_is_cut_in_place_only() -> None:
+    model, (x,) = ZOO["residual"].build(), ZOO["residual"].arguments(2)
+    model.made = model.get_parameter("a1.weight") * 2
+    plan = trace(model, (x,)).plan({"a1": [0, 3]})
+    with pytest.raises(
+        SecateursError, match=r"Residual: wanted a model that can be copied, got Only .*inplace"
+    ):
+        apply(model, plan)
+    assert apply(model, plan, inplace=True, verify=False).model.get_parameter("a1.weight").shape[0] == 5

@@ -89,6 +89,13 @@ def test_a_wrong_cut_behind_a_zero_scale_is_caught(monkeypatch: pytest.MonkeyPat
         apply(model, wrong)
 
 
+def test_a_dead_unit_is_proved_with_other_weights() -> None:
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4))
+    nn.init.constant_(model[0].bias, -100.0)  # type: ignore[arg-type]
+    for unit in range(8):
+        assert apply(model, graph_of(model).plan({"0": [unit]})).report.verified
+
+
 def test_a_proof_that_cannot_fail_does_not_count() -> None:
     model = Zeroed(unread=True)
     report = apply(model, graph_of(model).plan({"inner": [0, 3]})).report
