@@ -1,6 +1,7 @@
 """Verification: the cut model must compute what the masked dense model computes."""
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -131,15 +132,25 @@ def _real(tensor: Tensor) -> Tensor:
 
 
 def fill_random(model: nn.Module, *, seed: int) -> None:
-    """Fill every floating parameter and buffer with random values, variances positive, all of moderate size."""
+    """Fill every floating parameter and buffer with random values, such that signals get through many layers.
+
+    Weights keep the size of what passes a ReLU, scales of norms lie around 1, variances are positive; with larger
+    biases and means the first layers of a deep network would hardly change its outputs.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in (*model.named_parameters(), *model.named_buffers()):
             if tensor.is_floating_point():
                 values = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
-                fan = max(1, tensor[0].numel()) if tensor.dim() > 1 else 4
-                values = values.abs() + 0.5 if name.endswith("var") else values * fan**-0.5
-                tensor.copy_(values)
+                tensor.copy_(_of_moderate_size(values, name))
+
+
+def _of_moderate_size(values: Tensor, name: str) -> Tensor:
+    if values.dim() > 1:
+        return values * math.sqrt(2 / max(1, values[0].numel()))
+    if name.endswith("var"):
+        return values.abs() + 0.5
+    return 1 + 0.3 * values if name.endswith("weight") else 0.2 * values
 
 
 def _double(model: nn.Module) -> nn.Module:
