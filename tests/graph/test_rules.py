@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from secateurs.graph import Graph, trace
+from secateurs.graph.rules import RULES, rule_for
 from secateurs.surgery import relative_error
 from tests.surgery._proof import LARGEST_ERROR, assert_equal_masked, cut, outputs, randomised, third, zeroed
 
@@ -204,3 +205,34 @@ def test_batch_norm_of_an_outside_module(tracked: bool) -> None:
     norm = nn.BatchNorm1d(WIDTH, track_running_stats=tracked, affine=tracked).eval()
     graph = traced(lambda x, y: norm.to(x.dtype)(x + y))
     assert [axis.name for axis in graph.axes] == ([] if tracked else ["first"])
+
+
+def test_a_call_that_its_rule_does_not_fit_fixes_what_it_touches(monkeypatch: pytest.MonkeyPatch) -> None:
+    def misfit(call: Any) -> None:
+        raise IndexError("a form that nobody thought of")
+
+    rule_for.cache_clear()
+    monkeypatch.setitem(RULES, "aten::_softmax", misfit)
+    net = nn.Sequential(nn.Linear(3, 6), nn.Softmax(1), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
+    graph = trace(net, (torch.randn(2, 3),))
+    rule_for.cache_clear()
+    assert [axis.name for axis in graph.axes] == ["2"]
+    assert any("_softmax" in entry.why for entry in graph.fixed if entry.path == "0.weight")
+
+
+def test_a_fixed_factor_of_a_product_is_reported() -> None:
+    class Literal(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(3, 12), nn.Linear(12, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.first(x).view(x.shape[0], 4, -1).transpose(1, 2)
+            out: torch.Tensor = self.last(y.flatten(1))
+            return out
+
+    graph = trace(Literal(), (torch.randn(2, 3),))
+    assert [(axis.name, axis.size) for axis in graph.axes] == [("first", 3)]
+    whys = [entry.why for entry in graph.fixed if (entry.path, entry.dim) == ("first.weight", 0)]
+    assert len(whys) == 1
+    assert whys[0].startswith("in one factor, size 4 is written in the code at")

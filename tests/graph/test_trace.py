@@ -24,7 +24,7 @@ def test_table_reads_as_expected() -> None:
         "1 axes, 6 units",
         "",
         "not prunable:",
-        "  0.weight[1]: reads a dimension that cannot be cut (aten.convolution in 0)",
+        "  0.weight[1]: reads an input of the model (aten.convolution in 0)",
         "  3.weight[0]: an output of the model",
         "  3.bias[0]: an output of the model",
     ]

@@ -216,14 +216,20 @@ def find_fixed(algebra: Algebra, weights: Mapping[str, Info]) -> tuple[Fixed, ..
 
 
 def _fixed_rows(algebra: Algebra, path: str, dim: int, label: Label) -> list[Fixed]:
-    roots = algebra.resolve(label)
-    rows = algebra.is_fixed(roots).all(1)
-    if not rows.any():
-        return []
-    counts: dict[str, int] = {}
-    distinct, numbers = np.unique(roots[rows].max(1), return_counts=True)
-    for root, number in zip(distinct, numbers, strict=True):
-        why = algebra.reason(int(root))
-        counts[why] = counts.get(why, 0) + int(number)
-    counts.pop(NO_UNITS, None)
-    return [Fixed(path=path, dim=dim, count=n, size=len(label), why=why) for why, n in counts.items()]
+    """Positions that stay whole, and positions of which one factor (the heads, the groups) does."""
+    roots = algebra.factors(label)
+    fixed = algebra.is_fixed(roots) & (roots > 0)
+    whole = np.asarray((fixed | (roots == 0)).all(1))
+    found = []
+    for rows, prefix in ((whole, ""), (~whole & fixed.any(1), "in one factor, ")):
+        held = np.where(fixed[rows], roots[rows], 0)
+        counts: dict[str, int] = {}
+        for root in np.unique(held[held > 0]):
+            why = algebra.reason(int(root))
+            counts[why] = counts.get(why, 0) + int((held == root).any(1).sum())
+        counts.pop(NO_UNITS, None)
+        found += [
+            Fixed(path=path, dim=dim, count=min(n, len(held)), size=len(label), why=prefix + why)
+            for why, n in counts.items()
+        ]
+    return found

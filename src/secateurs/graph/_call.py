@@ -152,6 +152,13 @@ class Call:
         if first is not second:
             self.algebra.unify(first, second, self.why(text))
 
+    def reading(self, *tensors: Tensor) -> str:
+        """Why a dim stays whose other side has no units."""
+        inputs = self.mode.record.inputs if self.mode.record is not None else ()
+        if any(tensor.untyped_storage()._cdata in inputs for tensor in tensors):
+            return "reads an input of the model"
+        return "reads a dimension that cannot be cut"
+
     def fix(self, label: Label | None, text: str) -> None:
         """The label may not be cut. A masked run has nothing to add to the reasons."""
         if self.tracing:
@@ -160,7 +167,7 @@ class Call:
     def contract(self, first: tuple[int, int], second: tuple[int, int]) -> None:
         """Two arguments, given as (position, dim), are multiplied and summed over these dims."""
         labels = [self.labels(self.args[position])[dim] for position, dim in (first, second)]
-        self.unify(labels[0], labels[1], "reads a dimension that cannot be cut")
+        self.unify(labels[0], labels[1], self.reading(self.args[first[0]], self.args[second[0]]))
         self.read(*first)
         self.read(*second)
 

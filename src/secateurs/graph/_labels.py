@@ -86,14 +86,17 @@ class Algebra:
         Rows keep their free atoms only, each once; a row with fixed atoms alone keeps one of them, so that the
         reason is not lost. Columns that are empty everywhere are left out (at least one stays).
         """
+        roots = self.factors(label)
+        return roots if roots.shape[1] == 1 else self._tidy(roots)
+
+    def factors(self, label: Label) -> Label:
+        """The label in terms of unbound roots, fixed factors of free positions included."""
         roots = self.find(label)
         while (bound := self._factors[roots, 0] > 0).any():
             first = np.where(bound, self._factors[roots, 0], roots)
             second = np.where(bound, self._factors[roots, 1], 0)[:, bound.any(0)]
             roots = self.find(np.concatenate([first, second], axis=1))
-        if roots.shape[1] == 1:
-            return roots
-        return self._tidy(roots)
+        return roots
 
     def _tidy(self, roots: Label) -> Label:
         fixed = self.is_fixed(roots)

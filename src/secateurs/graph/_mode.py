@@ -11,7 +11,7 @@ from secateurs.graph._call import Call
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._outputs import tensors_in
 from secateurs.graph._record import FOREVER, Info, Masks, Record, touch
-from secateurs.graph.rules import is_composite, rule_for
+from secateurs.graph.rules import is_composite, rule_for, unknown
 
 __all__ = ["LabelMode"]
 
@@ -76,6 +76,16 @@ class LabelMode(TorchDispatchMode):
             with self:
                 return func.decompose(*args, **(kwargs or {}))
         call = Call(self, func, args, kwargs or {})
-        rule(call)
+        try:
+            rule(call)
+        except _MISFITS:
+            result = call.out  # raises what the operator itself has to say about its arguments
+            call = Call(self, func, args, kwargs or {})
+            call.put(result)
+            unknown(call)
         call.close()
         return call.out
+
+
+_MISFITS = (ValueError, IndexError, KeyError, TypeError, AttributeError)
+"""What a rule raises on a call of a form that it was not written for: the call then fixes what it touches."""

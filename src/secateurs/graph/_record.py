@@ -95,6 +95,8 @@ class Record:
     """Attributes whose value the code uses as a number, and where: surgery may not set them."""
     uncounted: dict[str, int] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    inputs: set[int] = field(default_factory=set)
+    """Addresses of the storages of the call's arguments."""
     made: list[Label] = field(default_factory=list)
     """Labels of dims that operators brought in, in order."""
     operators: int = 0

@@ -96,6 +96,7 @@ def _run(
         for tensor in tree_leaves((args, kwargs)):
             if isinstance(tensor, Tensor):
                 mode.keep(tensor)
+                record.inputs.add(tensor.untyped_storage()._cdata)
         if fakes is not None:
             stack.enter_context(fakes)
         output = _call(stack, model, (mode, sizes), args, kwargs)

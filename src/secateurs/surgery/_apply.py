@@ -83,7 +83,8 @@ def apply(
         plan: what to remove.
         optimizer: an optimizer over the model's parameters; afterwards it holds the cut model's, with its state cut
             along (momentum and moments survive).
-        inplace: cut `model` itself; its parameters stay the same objects. Otherwise it is left as it is.
+        inplace: cut `model` itself; its parameters stay the same objects, gradients are cut along. Otherwise it is
+            left as it is, and the copy has no gradients.
         verify: prove on the example, in float64 copies, that the cut model equals the masked dense one.
         example: arguments to verify on; by default those of the trace, or random ones of the planned shapes.
 

@@ -14,7 +14,7 @@ from secateurs.graph.rules import (
     reduction,
     viewing,
 )
-from secateurs.graph.rules._registry import RULES, is_composite, register, rule_for
+from secateurs.graph.rules._registry import RULES, is_composite, register, rule_for, unknown
 
 __all__ = [
     "RULES",
@@ -32,5 +32,6 @@ __all__ = [
     "reduction",
     "register",
     "rule_for",
+    "unknown",
     "viewing",
 ]

@@ -31,19 +31,20 @@ def convolution(call: Call) -> None:
 def _forward(call: Call, data: Tensor, weight: Tensor, groups: int) -> Label | None:
     inputs, (outputs, reads) = call.labels(data)[1], call.labels(weight)[:2]
     if groups == 1:
-        call.unify(inputs, reads, "reads a dimension that cannot be cut")
+        call.unify(inputs, reads, call.reading(data))
         return outputs
     in_group, in_inner = _grouped(call, inputs, groups, weight.shape[1])
     out_group, _ = _grouped(call, outputs, groups, weight.shape[0] // groups)
     call.unify(in_group, out_group)
-    _unify_wide(call, in_inner, reads, weight.shape[1])
+    if weight.shape[1] > 1:
+        call.unify(in_inner, reads, call.reading(data))
     _count_groups(call, out_group, groups)
     return outputs
 
 
 def _transposed(call: Call, data: Tensor, weight: Tensor, groups: int) -> Label | None:
     inputs, (reads, outputs) = call.labels(data)[1], call.labels(weight)[:2]
-    call.unify(inputs, reads, "reads a dimension that cannot be cut")
+    call.unify(inputs, reads, call.reading(data))
     if groups == 1:
         return outputs
     group, _ = _grouped(call, reads, groups, weight.shape[0] // groups)
@@ -53,11 +54,6 @@ def _transposed(call: Call, data: Tensor, weight: Tensor, groups: int) -> Label 
 
 def _grouped(call: Call, label: Label | None, groups: int, inner: int) -> list[Label | None]:
     return call.algebra.split(label, (groups, inner), call.why("divided into groups"))
-
-
-def _unify_wide(call: Call, first: Label | None, second: Label | None, size: int) -> None:
-    if size > 1:
-        call.unify(first, second, "reads a dimension that cannot be cut")
 
 
 def _count_groups(call: Call, group: Label | None, groups: int) -> None:
