@@ -153,6 +153,25 @@ class ShuffleUnit(nn.Module):
         return out
 
 
+class ShuffleUnits(nn.Module):
+    """Two such units in a row: what the first one mixes is halved and mixed again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 4, 1)
+        self.branches = nn.ModuleList([nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for branch in self.branches:
+            left, right = x.chunk(2, dim=1)
+            x = torch.cat([left, branch(right)], 1)
+            b, c, h, w = x.shape
+            x = x.view(b, 2, c // 2, h, w).transpose(1, 2).reshape(b, c, h, w)
+        out: Tensor = self.head(x)
+        return out
+
+
 class Flipped(nn.Module):
     """Channels in reverse order, added to themselves elsewhere."""
 
@@ -232,6 +251,7 @@ ENTRIES = {
     "shuffle_unflatten": Entry(build=lambda: Shuffle("unflatten"), arguments=_IN, axes=_SHUFFLED),
     "shuffle_chunk": Entry(build=lambda: Shuffle("chunk"), arguments=_IN, axes=_SHUFFLED),
     "shuffle_function": Entry(build=lambda: Shuffle("function"), arguments=_IN, axes=_SHUFFLED),
+    "shuffle_units": Entry(build=ShuffleUnits, arguments=_IN, axes={"stem": 2}),
     "shuffle_unit": Entry(build=ShuffleUnit, arguments=_IN, axes={"stem": 6, "after": 7}),
     "flip": Entry(build=Flipped, arguments=_IN, axes={"first": 6, "second": 5}),
     "pools": Entry(build=Pools, arguments=_IN, axes={"first": 6, "second": 8, "third": 5}),

@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from secateurs.graph._labels import Algebra, Label
+from secateurs.graph._masks import MaskAlgebra, is_gone
 from secateurs.graph._record import (
     Info,
     Labels,
     Mark,
     MarkKind,
-    Masks,
     Record,
     SizeUse,
     Term,
@@ -30,10 +30,9 @@ Rule = Callable[["Call"], None]
 class Run(Protocol):
     """What a call needs to know of the run that it belongs to."""
 
-    algebra: Algebra
+    algebra: Algebra | MaskAlgebra
     roots: Mapping[int, Info]
     record: Record | None
-    masks: Masks | None
     modules: list[str]
     sized: bool
     scopes: dict[str, Any]
@@ -107,10 +106,9 @@ class Call:
 
     def kept(self, label: Label | None) -> Tensor | None:
         """Indices of the positions that a masked run keeps; `None` where all are."""
-        masks = self.mode.masks
-        if masks is None or label is None:
+        if self.tracing or label is None:
             return None
-        gone = self.algebra.removed_rows(label, masks.current(self.algebra))
+        gone = is_gone(label)
         return torch.from_numpy(np.flatnonzero(~gone)) if gone.any() else None
 
     def gather(self, tensor: Tensor, dims: Sequence[int]) -> Tensor:
@@ -174,7 +172,7 @@ class Call:
     def read(self, position: int, dim: int) -> None:
         """The operator sums over a dim of an argument: a masked run sees zeros at its removed positions."""
         label = self.labels(self.args[position])[dim]
-        if label is not None and self.mode.masks is not None:
+        if label is not None and not self.tracing:
             self._zeros.append((position, dim, label))
 
     def assign(self, *outputs: Sequence[Label | None]) -> None:

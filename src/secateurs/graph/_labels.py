@@ -42,14 +42,6 @@ class Algebra:
     def __len__(self) -> int:
         return self._size
 
-    def copy(self) -> "Algebra":
-        """An independent algebra in the same state."""
-        other = Algebra()
-        other._parent, other._factors = self._parent.copy(), self._factors.copy()
-        other._reason, other._size, other.version = self._reason.copy(), self._size, self.version
-        other.reasons, other._reason_ids = list(self.reasons), dict(self._reason_ids)
-        return other
-
     def fresh(self, n: int) -> Label:
         """A plain label [n, 1] of `n` atoms that nothing else has."""
         start, self._size = self._size, self._size + n

@@ -9,8 +9,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from secateurs.graph._call import Call
 from secateurs.graph._labels import Algebra, Label
+from secateurs.graph._masks import MaskAlgebra
 from secateurs.graph._outputs import tensors_in
-from secateurs.graph._record import FOREVER, Info, Masks, Record, touch
+from secateurs.graph._record import FOREVER, Info, Record, touch
 from secateurs.graph.rules import is_composite, rule_for, unknown
 
 __all__ = ["LabelMode"]
@@ -19,16 +20,15 @@ __all__ = ["LabelMode"]
 class LabelMode(TorchDispatchMode):
     """Runs every operator through its rule.
 
-    With a `record` it is a trace: the rules' findings are written down. With `masks` it computes what the cut
-    model would compute, on the dense model.
+    With a `record` it is a trace: labels flow, and the rules' findings are written down. Without one, masks flow in
+    their place, and the dense model computes what the cut model would.
     """
 
     def __init__(
-        self, algebra: Algebra, roots: Mapping[int, Info], *, record: Record | None = None, masks: Masks | None = None
+        self, algebra: Algebra | MaskAlgebra, roots: Mapping[int, Info], *, record: Record | None = None
     ) -> None:
         super().__init__()
-        self._made = 0
-        self.algebra, self.roots, self.record, self.masks = algebra, roots, record, masks
+        self.algebra, self.roots, self.record = algebra, roots, record
         self.modules: list[str] = [""]
         self.sized = False
         """Set while the function mode looks after the provenance of the sizes in the running call."""
@@ -44,10 +44,6 @@ class LabelMode(TorchDispatchMode):
 
     def fresh(self, n: int) -> Label:
         """Units that come into being at this call; a masked run takes those of the trace, in their order."""
-        if self.masks is not None:
-            number, self._made = self._made, self._made + 1
-            if number < len(self.masks.made) and len(self.masks.made[number]) == n:
-                return self.masks.made[number]
         label = self.algebra.fresh(n)
         if self.record is not None:
             self.record.made.append(label)

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
-from secateurs.graph._labels import Algebra, Label
+from secateurs.graph._labels import Label
 
 __all__ = [
     "FOREVER",
@@ -16,7 +14,6 @@ __all__ = [
     "Labels",
     "Mark",
     "MarkKind",
-    "Masks",
     "Record",
     "SizeUse",
     "Storage",
@@ -100,24 +97,6 @@ class Record:
     made: list[Label] = field(default_factory=list)
     """Labels of dims that operators brought in, in order."""
     operators: int = 0
-
-
-@dataclass(kw_only=True)
-class Masks:
-    """The positions that a masked run treats as gone."""
-
-    removed: npt.NDArray[np.bool_]
-    """Roots that are removed, by atom number, as the trace left them."""
-    made: Sequence[Label] = ()
-    """Labels of dims that operators brought in during the trace, in order."""
-
-    def current(self, algebra: Algebra) -> npt.NDArray[np.bool_]:
-        """The same marks after the algebra has grown or joined classes during the run."""
-        if len(self.removed) < len(algebra):
-            self.removed = np.concatenate([self.removed, np.zeros(len(algebra) - len(self.removed), dtype=bool)])
-        gone = np.flatnonzero(self.removed)
-        self.removed[algebra.find(gone)] = True
-        return self.removed
 
 
 FOREVER = 2**62

@@ -18,11 +18,12 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from secateurs._errors import GraphError, SecateursError
 from secateurs.graph._graph import Graph
-from secateurs.graph._labels import Algebra
+from secateurs.graph._labels import Algebra, Label
+from secateurs.graph._masks import MaskAlgebra, mask_of
 from secateurs.graph._mode import LabelMode
 from secateurs.graph._multihead import FreeMultiheadAttention
 from secateurs.graph._provenance import Attribute, tag_attributes
-from secateurs.graph._record import Info, Masks, Record, SizeUse
+from secateurs.graph._record import Info, Record, SizeUse
 from secateurs.graph._sizes import SizeMode
 from secateurs.graph._untouched import untouched
 
@@ -138,12 +139,18 @@ def masked_run(model: nn.Module, graph: Graph, removed: Mapping[str, tuple[int, 
         graph: the trace.
         removed: axis name to removed units.
     """
-    masks = Masks(removed=graph.roots_of(removed), made=graph.made)
+    gone = graph.roots_of(removed)
+
+    def mask(label: Label | None) -> Label | None:
+        return None if label is None else mask_of(graph.algebra.removed_rows(label, gone))
+
+    algebra = MaskAlgebra([mask_of(graph.algebra.removed_rows(label, gone)) for label in graph.made])
     with ExitStack() as stack:
         stack.enter_context(untouched(model))
         free_attention(model)
-        roots = {id(tensor): graph.weights[path] for path, tensor in _tensors(model).items()}
-        mode = LabelMode(graph.algebra.copy(), roots, masks=masks)
+        infos = {path: Info(tuple(mask(label) for label in info.labels)) for path, info in graph.weights.items()}
+        roots = {id(tensor): infos[path] for path, tensor in _tensors(model).items()}
+        mode = LabelMode(algebra, roots)
         stack.enter_context(mode)
         yield mode
 
