@@ -60,7 +60,7 @@ def train(
     fabric = make_fabric(device, options.precision)
     with preserved_generators(device), preserved_flags(model), _prepared(model, optimizer, options, device) as ready:
         # Fabric takes torch.compile off, wraps the module and compiles the whole again.
-        outer = cast(nn.Module, torch.compile(model)) if options.compile else model
+        outer = _compiled(model) if options.compile else model
         module, stepper = fabric.setup(outer, ready)
         loop = Loop(
             fabric=fabric,
@@ -126,6 +126,12 @@ def _prepared(
             # Others may flatten weights with view(), which channels_last does not allow.
             _reorder(model, torch.contiguous_format)
             move_state(optimizer)
+
+
+def _compiled(model: nn.Module) -> nn.Module:
+    # Compiled code is kept per line of source, not per model: the ninth network of a study would run uncompiled.
+    torch.compiler.reset()
+    return cast(nn.Module, torch.compile(model))
 
 
 def _reorder(model: nn.Module, memory_format: torch.memory_format) -> None:
