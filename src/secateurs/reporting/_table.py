@@ -109,7 +109,7 @@ def _study_table(run: RunRecord, variants: Mapping[str, Any]) -> Table:
     """One line for each variant: accuracies over its runs, and what the means of the rest have lost."""
     title = f"{run.state.get('name', run.path.name)}: test accuracy, mean ± standard deviation; fractions removed"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)  # a plain box leaves room for names
-    table.add_column("variant", overflow="fold")
+    table.add_column("variant", no_wrap=True)
     for name in ("runs", "before, %", "after, %", "params", "MACs", "latency"):
         table.add_column(name, justify="right", no_wrap=True)
     for variant, sides in variants.items():
