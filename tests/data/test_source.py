@@ -48,7 +48,7 @@ def test_a_class_that_training_lacks_is_refused(tmp_path: Path) -> None:
 def test_a_bad_image_file_is_named(tmp_path: Path) -> None:
     write_folder(tmp_path / "a", ["cat", "dog"], 3)
     (tmp_path / "a" / "dog" / "001.png").write_bytes(b"nonsense")
-    with pytest.raises(DataError, match=r"dog.001\.png: wanted an image that can be decoded, got cannot identify"):
+    with pytest.raises(DataError, match=r"dog.001\.png: wanted an image that can be decoded, got bytes in none"):
         load(DataOptions(path=tmp_path / "a"))
 
 

@@ -56,6 +56,8 @@ def open_image(cell: Mapping[str, Any] | None, where: str, mode: str | None = No
             image = library("PIL.ImageOps").exif_transpose(image)
         if mode not in (None, image.mode):
             image = image.convert(mode)
+    except pil.UnidentifiedImageError as error:
+        raise _undecodable(where, f"bytes in none of the formats {', '.join(_FORMATS)}") from error
     except (pil.DecompressionBombError, pil.DecompressionBombWarning, *damaged) as error:
         raise _undecodable(where, str(error) or type(error).__name__) from error
     return image
