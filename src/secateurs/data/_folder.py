@@ -9,7 +9,7 @@ from secateurs.data._options import DataOptions
 from secateurs.data._split import Source, Split
 from secateurs.data._table import Origin, Table, as_split
 
-__all__ = ["folder"]
+__all__ = ["folder", "unreadable"]
 
 _SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
@@ -66,9 +66,10 @@ def _entries(path: Path) -> list[Path]:
     try:
         return sorted(path.iterdir())
     except OSError as error:
-        raise DataError(
-            str(path),
-            wanted="a folder that can be read",
-            got=error.strerror or str(error),
-            cure="Check its permissions.",
-        ) from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The error for a folder that the system refuses to list."""
+    got = error.strerror or str(error)
+    return DataError(str(path), wanted="a folder that can be read", got=got, cure="Check its permissions.")

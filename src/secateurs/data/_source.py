@@ -5,7 +5,7 @@ from pathlib import Path
 from secateurs._errors import DataError
 from secateurs._nearest import nearest_hint
 from secateurs.data._digits import digits
-from secateurs.data._folder import folder
+from secateurs.data._folder import folder, unreadable
 from secateurs.data._hub import hub
 from secateurs.data._options import DataOptions
 from secateurs.data._parquet import parquet
@@ -42,12 +42,7 @@ def _local(path: Path, options: DataOptions) -> Source:
             return parquet(path, files, options) if files else folder(path, options)
         found = path.is_file()
     except OSError as error:
-        raise DataError(
-            str(path),
-            wanted="a folder that can be read",
-            got=error.strerror or str(error),
-            cure="Check its permissions.",
-        ) from error
+        raise unreadable(path, error) from error
     if not found:
         raise DataError(str(path), wanted="a Parquet file or a folder", got="nothing there", cure="Check data.path.")
     if path.suffix != ".parquet":
