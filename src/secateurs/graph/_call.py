@@ -1,6 +1,7 @@
 """One operator call as a rule sees it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -72,7 +73,7 @@ class Call:
         """Whether findings are recorded (and not a masked run)."""
         return self.mode.record is not None
 
-    @property
+    @cached_property
     def tensors(self) -> list[Tensor]:
         """All tensors among the arguments, in order."""
         return [leaf for leaf in tree_leaves((self.args, self.kwargs)) if isinstance(leaf, Tensor)]
