@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _demo(out: _Out = None, resume: _Resume = False, seed: _Seed = None) -> None:
-    """Train a small network on handwritten digits, remove half of its MACs, retrain, measure: about a minute.
+    """Train a small network on handwritten digits, remove half of its MACs, retrain, measure: half a minute.
 
     The same as `secateurs run quickstart`.
 
