@@ -17,7 +17,7 @@ from secateurs.training import TrainOptions
         ({"weight_decay": -1e-4}, "train.weight_decay"),
         ({"label_smoothing": 1.0}, "train.label_smoothing"),
         ({"gamma": 0.0}, "train.gamma"),
-        ({"epochs": 3, "warmup_epochs": 3}, "train.warmup_epochs"),
+        ({"warmup_epochs": -1}, "train.warmup_epochs"),
         ({"schedule": "step"}, "train.milestones"),
         ({"schedule": "step", "milestones": (5, 3)}, "train.milestones"),
         ({"schedule": "linear"}, "train.schedule"),

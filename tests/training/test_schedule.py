@@ -1,4 +1,5 @@
 import math
+from typing import Literal
 
 import pytest
 
@@ -41,3 +42,12 @@ def test_constant_with_warmup() -> None:
 def test_cosine_does_not_rise_again_past_its_end() -> None:
     options = TrainOptions(epochs=1, lr=0.3, schedule="cosine")
     assert learning_rate(options, 0, 7, 4) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+@pytest.mark.parametrize("warmup_epochs", [1, 2])
+def test_training_no_longer_than_its_warmup_only_grows(
+    schedule: Literal["cosine", "constant"], warmup_epochs: int
+) -> None:
+    options = TrainOptions(epochs=1, lr=1.0, schedule=schedule, warmup_epochs=warmup_epochs)
+    assert rates(options, 4) == pytest.approx([step / (4 * warmup_epochs) for step in (1, 2, 3, 4)])

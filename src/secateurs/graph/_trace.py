@@ -118,7 +118,7 @@ def _call(
         return model(*args, **kwargs)
     except (DataDependentOutputException, DynamicOutputShapeException, SecateursError):
         raise
-    except Exception as error:
+    except Exception as error:  # the model is the user's, and may raise anything
         shapes = [tuple(leaf.shape) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         place = modes[0].modules[-1]
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -103,7 +103,7 @@ def _run_cut(cut: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     try:
         with untouched(cut):
             return list(tensors_in(cut(*args, **kwargs)))
-    except Exception as error:
+    except Exception as error:  # the model is the user's, and may raise anything
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise VerifyError(
             "the cut model",

@@ -21,7 +21,8 @@ class TrainOptions:
             it is decoupled (Loshchilov and Hutter, 2019).
         schedule: "cosine" to zero over all epochs, "step" (times `gamma` at each of `milestones`), "constant".
         milestones: epochs (0-based) from whose first step on the rate is multiplied by `gamma`.
-        warmup_epochs: epochs over which the rate grows linearly from its first step.
+        warmup_epochs: epochs over which the rate grows linearly from its first step; a shorter training ends
+            while it grows.
         label_smoothing: share of the target spread evenly over all classes, 0 to 1.
         precision: "32", or "bf16": autocast, with weights and optimizer state left in float32.
         channels_last: run four-dimensional weights and inputs in NHWC order; undone when training ends.
@@ -62,8 +63,7 @@ class TrainOptions:
         _require(0 <= self.momentum < 1, "momentum", share, self.momentum)
         _require(0 <= self.label_smoothing < 1, "label_smoothing", share, self.label_smoothing)
         _require(0 <= self.weight_decay < float("inf"), "weight_decay", "a number of at least 0", self.weight_decay)
-        wanted = f"from 0 up to, not including, epochs = {self.epochs}"
-        _require(0 <= self.warmup_epochs < self.epochs, "warmup_epochs", wanted, self.warmup_epochs)
+        _require(self.warmup_epochs >= 0, "warmup_epochs", "at least 0", self.warmup_epochs)
         rising = list(self.milestones) == sorted(set(self.milestones))
         _require(rising and min(self.milestones, default=1) >= 1, "milestones", "rising epochs from 1", self.milestones)
 

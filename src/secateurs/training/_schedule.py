@@ -22,7 +22,8 @@ def learning_rate(options: TrainOptions, epoch: int, step: int, steps_per_epoch:
     ramp = min((now + 1) / warmup, 1.0) if warmup else 1.0
     if options.schedule == "cosine":
         # A loader that gives more batches than its length says must not raise the rate again.
-        after = min(max(now - warmup, 0) / (options.epochs * steps_per_epoch - warmup), 1.0)
+        remaining = max(options.epochs * steps_per_epoch - warmup, 1)
+        after = min(max(now - warmup, 0) / remaining, 1.0)
         return options.lr * ramp * (1 + math.cos(math.pi * after)) / 2
     if options.schedule == "step":
         return options.lr * ramp * options.gamma ** sum(epoch >= milestone for milestone in options.milestones)
