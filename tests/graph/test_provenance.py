@@ -25,6 +25,7 @@ from secateurs.graph._provenance import (
     Operation,
     Tagged,
     TensorSize,
+    Watcher,
     attributes_in,
     evaluate,
     expression_of,
@@ -39,7 +40,17 @@ def _attribute(value: int, name: str = "width") -> Attribute:
 
 
 def _tagged(value: int, seen: list[Expression] | None = None, name: str = "width") -> Tagged:
-    return Tagged(value, _attribute(value, name), None if seen is None else seen.append)
+    return Tagged(value, _attribute(value, name), None if seen is None else _noting(seen))
+
+
+def _noting(seen: list[Expression]) -> Watcher:
+    """A watcher that writes down what it is told and answers the number as it is."""
+
+    def watch(expression: Expression, value: int) -> int:
+        seen.append(expression)
+        return value
+
+    return watch
 
 
 def _refuse(label: Label) -> int:
@@ -278,6 +289,34 @@ def test_nobody_needs_to_watch() -> None:
     assert _tagged(6) / 4 == 1.5
 
 
+@pytest.mark.parametrize("name", LOUD)
+def test_the_watcher_says_which_number_it_is(name: str) -> None:
+    def after(expression: Expression, _value: int) -> int:
+        return evaluate(expression, lambda _: 4, _refuse) or 0
+
+    assert LOUD[name](Tagged(6, _attribute(6), after)) == LOUD[name](4)
+
+
+class _Settings:
+    """A configuration as users write it."""
+
+    def __init__(self) -> None:
+        self.width, self.shape, self.text, self._hidden = 6, (2, 3), "six", 4
+
+
+def test_sizes_in_plain_objects_are_tagged_under_dotted_names_and_put_back() -> None:
+    settings_, block = _Settings(), nn.Linear(2, 2)
+    before = dict(vars(settings_))
+    block.config, block.same = settings_, settings_
+    undo = tag_attributes(nn.Sequential(block), lambda _, value: value)
+    assert isinstance(settings_.width, Tagged)
+    assert settings_.width.expression == Attribute("0", "config.width", None, 6)
+    assert isinstance(settings_.shape[1], Tagged)
+    assert type(settings_._hidden) is int
+    undo()
+    assert {name: type(value) for name, value in vars(settings_).items()} == {n: type(v) for n, v in before.items()}
+
+
 def test_floats_on_the_left_and_logarithms_go_unseen() -> None:
     """Python reads a subclass of `int` here without asking it: only comparing outputs finds these uses."""
     seen: list[Expression] = []
@@ -334,7 +373,7 @@ def test_positive_integers_and_tuples_of_them_are_tagged() -> None:
     model = nn.Sequential(block)
     before = {name: vars(block)[name] for name in UNTOUCHED}
     seen: list[Expression] = []
-    tag_attributes(model, seen.append)
+    tag_attributes(model, _noting(seen))
     assert (block.width, block.shape, block.size) == (6, (2, 3), (4, 5))
     assert block.width.expression == Attribute("0", "width", None, 6)
     assert [item.expression for item in block.shape] == [
@@ -354,13 +393,13 @@ def test_tagging_changes_no_result() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.Flatten(), nn.Linear(36, 2))
     x = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     before = model(x)
-    tag_attributes(model, lambda _: None)
+    tag_attributes(model, lambda _, value: value)
     torch.testing.assert_close(model(x), before, rtol=0, atol=0)
     assert isinstance(vars(model[3])["in_features"], Tagged)
 
 
 def test_a_shared_module_is_tagged_once_under_its_first_name() -> None:
     linear = nn.Linear(2, 2)
-    tag_attributes(nn.ModuleDict({"first": linear, "second": linear}), lambda _: None)
+    tag_attributes(nn.ModuleDict({"first": linear, "second": linear}), lambda _, value: value)
     assert isinstance(linear.in_features, Tagged)
     assert linear.in_features.expression == Attribute("first", "in_features", None, 2)

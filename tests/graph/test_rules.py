@@ -151,7 +151,7 @@ FIXED: dict[str, tuple[Function, str]] = {
         r"a convolution slides along it \(aten\.convolution\)",
     ),
     "pooled": (lambda x, y: F.avg_pool1d((x + y)[:, None], 2), r"resampled along it"),
-    "number": (lambda x, y: (x + y) / x.shape[1] ** 0.5, r"its size is used as a number at .*test_rules\.py:\d+"),
+    "number": (lambda x, y: F.avg_pool1d(x + y, x.shape[1]), r"its size is used as a number at .*test_rules\.py:\d+"),
     "compared": (
         lambda x, y: x + y if x.shape[1] == 12 else x,
         r"the code at .*test_rules\.py:\d+ \(==\) gives 12.* where the cut leaves 11",

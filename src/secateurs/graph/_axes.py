@@ -13,7 +13,7 @@ __all__ = ["Axis", "Fixed", "Kind", "Member", "Role", "find_axes", "find_fixed"]
 
 Kind = Literal["channel", "hidden", "embed", "head", "head_dim", "group", "branch"]
 Role = Literal["produces", "reads", "scales"]
-_PRIORITY: tuple[Kind, ...] = ("head", "head_dim", "group", "embed", "channel", "hidden")
+_PRIORITY: tuple[Kind, ...] = ("branch", "head", "head_dim", "group", "embed", "channel", "hidden")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,8 +79,14 @@ class _Occurrence:
     column: IntArray
 
 
-def find_axes(algebra: Algebra, weights: Mapping[str, Info], marks: Sequence[Mark]) -> tuple[Axis, ...]:
-    """Group free atoms with equal sets of occurrences (parameter, dim, column) into axes."""
+def find_axes(
+    algebra: Algebra, weights: Mapping[str, Info], marks: Sequence[Mark], borders: Sequence[Label] = ()
+) -> tuple[Axis, ...]:
+    """Group free atoms with equal sets of occurrences (parameter, dim, column) into axes.
+
+    Args:
+        borders: further labels; atoms inside and outside of one belong to different axes.
+    """
     occurrences = [
         _Occurrence(path=path, dim=dim, column=column)
         for path, info in weights.items()
@@ -88,7 +94,8 @@ def find_axes(algebra: Algebra, weights: Mapping[str, Info], marks: Sequence[Mar
         if label is not None
         for column in algebra.free(label).T
     ]
-    groups = _group_by_signature(occurrences, len(algebra))
+    lines = [column for label in borders for column in algebra.free(label).T]
+    groups = _group_by_signature([entry.column for entry in occurrences], lines, len(algebra))
     facts = _Facts(algebra, weights, marks)
     members = _members(groups, occurrences, facts)
     found = []
@@ -103,18 +110,20 @@ def find_axes(algebra: Algebra, weights: Mapping[str, Info], marks: Sequence[Mar
     )
 
 
-def _group_by_signature(occurrences: Sequence[_Occurrence], count: int) -> list[IntArray]:
-    """Atoms with equal occurrence sets, each group in the order of its first occurrence."""
+def _group_by_signature(columns: Sequence[IntArray], borders: Sequence[IntArray], count: int) -> list[IntArray]:
+    """Atoms with equal occurrence sets, each group in the order of its first occurrence in `columns`."""
     random = np.random.default_rng(0)
     signature = np.zeros(count, dtype=np.uint64)
     first_seen = np.full(count, -1, dtype=np.int64)
     position = 0
-    for occurrence in occurrences:
-        atoms, first = np.unique(occurrence.column, return_index=True)
+    for column in columns:
+        atoms, first = np.unique(column, return_index=True)
         signature[atoms] += random.integers(1, 2**63, dtype=np.uint64)
         new = first_seen[atoms] < 0
         first_seen[atoms[new]] = position + first[new]
-        position += len(occurrence.column)
+        position += len(column)
+    for column in borders:
+        signature[np.unique(column)] += random.integers(1, 2**63, dtype=np.uint64)
     first_seen[0] = -1
     seen = np.flatnonzero(first_seen >= 0)
     seen = seen[np.argsort(first_seen[seen], kind="stable")]

@@ -11,12 +11,13 @@ from secateurs._errors import PlanError
 from secateurs._nearest import nearest_hint
 from secateurs.graph._axes import Axis, Fixed, find_axes, find_fixed
 from secateurs.graph._cost import Cost, CostModel, Weight
+from secateurs.graph._coupling import Coupling, couple, number_marks, size_labels, tie_attributes
 from secateurs.graph._inputs import describe_inputs
-from secateurs.graph._labels import Algebra
+from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._modules import declared_sizes
-from secateurs.graph._plan import Cut, Edit, Plan
+from secateurs.graph._plan import Cut, Edit, Plan, Renumber
 from secateurs.graph._record import Info, Record
-from secateurs.graph._solve import Conflict, SizeSolver
+from secateurs.graph._solve import Conflict, Kept, SizeSolver
 
 __all__ = ["Graph"]
 
@@ -29,6 +30,7 @@ class Graph:
     Attributes:
         model: the traced module.
         axes: every prunable dimension, in execution order of its first producer.
+        couplings: axes that only follow one another when cut by equal shares.
         fixed: what may not be cut, and why.
     """
 
@@ -44,34 +46,28 @@ class Graph:
     ) -> None:
         self.model, self.args, self.kwargs = model, args, dict(kwargs)
         self.algebra, self.weights, self.operators, self.made = algebra, weights, record.operators, record.made
+        self._counted = {path: labels[0] for path, labels in record.counted.items()}
+        tie_attributes(algebra, record)
         self._solver = SizeSolver(algebra, record)
-        self.axes = self._solvable_axes(record)
+        self.axes, self.couplings = self._solvable_axes(record)
         self.fixed: tuple[Fixed, ...] = find_fixed(algebra, weights)
         self._by_name = {axis.name: axis for axis in self.axes}
         tensors = dict([*model.named_parameters(), *model.named_buffers()])
         self.shapes: Mapping[str, tuple[int, ...]] = {p: tuple(t.shape) for p, t in tensors.items()}
         self.counts = CostModel(algebra, record, _weigh(model, weights))
 
-    def _solvable_axes(self, record: Record) -> tuple[Axis, ...]:
-        """Axes without those whose sizes the code fixes by what it computes: each is tried alone."""
+    def _solvable_axes(self, record: Record) -> tuple[tuple[Axis, ...], tuple[Coupling, ...]]:
+        """Axes and couplings, without what the code cannot follow: that is fixed, with the reason."""
+        marks, borders = [*record.marks, *number_marks(record)], size_labels(self._solver)
         while True:
-            axes = find_axes(self.algebra, self.weights, record.marks)
-            stuck = {axis.name: why for axis in axes if (why := self._why_stuck(axis))}
+            axes = find_axes(self.algebra, self.weights, marks, borders)
+            couplings, stuck = couple(axes, self._solver, self.algebra)
+            stuck = {axis.name: "a single unit" for axis in axes if axis.size == 1} | dict(stuck)
             if not stuck:
-                return axes
+                return axes, couplings
             for axis in axes:
                 if axis.name in stuck:
                     self.algebra.fix(axis.atoms[:, None], stuck[axis.name])
-
-    def _why_stuck(self, axis: Axis) -> str:
-        if axis.size == 1:
-            return "a single unit"
-        touching = [i for i, atoms in enumerate(self._solver.touched()) if np.isin(axis.atoms, atoms).any()]
-        if not touching:
-            return ""
-        removed = self.removed_roots({axis.name: axis.atoms[:1]})
-        conflicts = self._solver.solve(removed, touching)[1]
-        return str(conflicts[0]) if conflicts else ""
 
     # ------------------------------------------------------------------ reading
 
@@ -118,6 +114,8 @@ class Graph:
             exact = "yes" if axis.exact else "no"
             rows.append(f"{axis.name:<44}{axis.kind:<10}{axis.size:>7}  {exact:<6}{len(axis.members):>8}")
         rows += ["", f"{len(self.axes)} axes, {sum(axis.size for axis in self.axes):,} units"]
+        if self.couplings:
+            rows += ["", "cut by equal shares:", *[f"  {coupling}" for coupling in self.couplings]]
         if self.fixed:
             rows += ["", "not prunable:", *[f"  {entry}" for entry in self.fixed]]
         return "\n".join(rows)
@@ -137,9 +135,9 @@ class Graph:
         units = {name: _checked_units(self[name], indices) for name, indices in removed.items()}
         units = {name: indices for name, indices in units.items() if indices}
         roots = self.roots_of(units)
-        edits, conflicts = self._solver.solve(roots)
+        edits, conflicts = self._solver.solve(self._counter(roots))
         if conflicts:
-            raise _refused(units, conflicts)
+            raise self._refused(units, conflicts)
         cuts = self._cuts(units, roots)
         replaced = self._replaced(cuts)
         return Plan(
@@ -147,6 +145,7 @@ class Graph:
             sizes={axis.name: axis.size for axis in self.axes},
             cuts=cuts,
             edits=(*edits, *self._declared(cuts, edits)),
+            renumbered=self._renumbered(roots),
             replaced=replaced,
             shapes=self.shapes,
             aliases=_aliases(self.model),
@@ -155,6 +154,30 @@ class Graph:
             cost=self.counts.cost(roots),
             graph=self,
         )
+
+    def edits(self, removed: Mapping[str, Iterable[int]]) -> tuple[Edit, ...]:
+        """Attributes that surgery sets so that the code follows a removal."""
+        return tuple(self._solver.solve(self._counter(self.roots_of(removed)))[0])
+
+    def _counter(self, removed: BoolArray) -> Kept:
+        cache: dict[int, int] = {}
+
+        def kept(label: Label) -> int:
+            if id(label) not in cache:
+                cache[id(label)] = len(label) - int(self.algebra.removed_rows(label, removed).sum())
+            return cache[id(label)]
+
+        return kept
+
+    def _refused(self, units: Mapping[str, Sequence[int]], conflicts: Sequence[Conflict]) -> PlanError:
+        first = conflicts[0]
+        more = f" and {len(conflicts) - 1} more places" if len(conflicts) > 1 else ""
+        cure = f"Leave out or change one of the axes {', '.join(list(units)[:5])}."
+        lost = {name: len(indices) for name, indices in units.items()}
+        broken = next((coupling for coupling in self.couplings if not coupling.even(lost)), None)
+        if broken is not None:
+            cure = f"Cut these by equal shares, as select does: {broken}."
+        return PlanError(f"{first.where}{more}", wanted=f"a size of {first.wanted}", got=first.got, cure=cure)
 
     def _cuts(self, units: Mapping[str, Sequence[int]], roots: BoolArray) -> tuple[Cut, ...]:
         places = sorted({(member.path, member.dim) for name in units for member in self[name].members})
@@ -169,6 +192,14 @@ class Graph:
             positions = tuple(int(position) for position in np.flatnonzero(gone))
             cuts.append(Cut(path=path, dim=dim, size=len(label), removed=positions))
         return tuple(cut for cut in cuts if cut.removed)
+
+    def _renumbered(self, roots: BoolArray) -> tuple[Renumber, ...]:
+        found = []
+        for path, label in self._counted.items():
+            gone = np.flatnonzero(self.algebra.removed_rows(label, roots))
+            if len(gone):
+                found.append(Renumber(path=path, removed=tuple(int(position) for position in gone)))
+        return tuple(found)
 
     def _replaced(self, cuts: Sequence[Cut]) -> tuple[str, ...]:
         touched = {cut.path for cut in cuts}
@@ -217,13 +248,6 @@ def _checked_units(axis: Axis, indices: Iterable[int] | Tensor) -> tuple[int, ..
     if len(units) == axis.size:
         raise PlanError(where, wanted="a unit that stays", got=f"all {axis.size} removed", cure="Keep at least one.")
     return units
-
-
-def _refused(units: Mapping[str, Sequence[int]], conflicts: Sequence[Conflict]) -> PlanError:
-    first = conflicts[0]
-    more = f" and {len(conflicts) - 1} more places" if len(conflicts) > 1 else ""
-    cure = f"Leave out or change one of the axes {', '.join(list(units)[:5])}."
-    return PlanError(f"{first.where}{more}", wanted=f"a size of {first.wanted}", got=first.got, cure=cure)
 
 
 def _aliases(model: nn.Module) -> dict[str, str]:

@@ -24,6 +24,7 @@ __all__ = [
     "Operation",
     "Tagged",
     "TensorSize",
+    "Watcher",
     "attributes_in",
     "evaluate",
     "expression_of",
@@ -70,9 +71,8 @@ class Operation:
 
 
 Expression = Attribute | TensorSize | Operation | int
-
-_FOLLOWED = ("add", "sub", "mul", "floordiv", "mod", "neg")
-_NUMERIC = ("truediv", "pow")
+Watcher = Callable[[Expression, int], int]
+"""Told that a size (its expression and its value) is used as a number; answers the number to use."""
 
 
 class Tagged(int):
@@ -83,16 +83,15 @@ class Tagged(int):
     """
 
     expression: Expression
-    watcher: "Callable[[Expression], None] | None"
+    watcher: "Watcher | None"
 
-    def __new__(cls, value: int, expression: Expression, watcher: "Callable[[Expression], None] | None") -> "Tagged":
+    def __new__(cls, value: int, expression: Expression, watcher: "Watcher | None") -> "Tagged":
         number = super().__new__(cls, value)
         number.expression, number.watcher = expression, watcher
         return number
 
     def __float__(self) -> float:
-        self.watch()
-        return float(int(self))
+        return float(self.number())
 
     def __int__(self) -> int:
         return int.__add__(self, 0)
@@ -102,7 +101,7 @@ class Tagged(int):
         if equal is True and self.watcher is not None:
             both = Operation(operator.eq, (self.expression, expression_of(other)))
             if labels_in(both):
-                self.watcher(both)
+                self.watcher(both, 1)
         return equal
 
     def __ne__(self, other: object) -> bool:
@@ -113,10 +112,13 @@ class Tagged(int):
     def __reduce__(self) -> Any:
         return int, (int.__add__(self, 0),)
 
-    def watch(self) -> None:
-        """The code uses the size as a number; what it computes from it would change with a cut."""
-        if self.watcher is not None:
-            self.watcher(self.expression)
+    def number(self) -> int:
+        """The size as a number to compute with: what the code gets from it changes with a cut.
+
+        A trace takes note; a masked run gives the number that the cut model would have.
+        """
+        value = int.__add__(self, 0)
+        return value if self.watcher is None else self.watcher(self.expression, value)
 
 
 def _follow(name: str, swapped: bool) -> Callable[..., Any]:
@@ -124,9 +126,9 @@ def _follow(name: str, swapped: bool) -> Callable[..., Any]:
     plain = getattr(int, f"__{'r' if swapped else ''}{name}__")
 
     def method(self: Tagged, *others: Any) -> Any:
-        value = plain(self, *others)
         if others and isinstance(others[0], float):
-            self.watch()
+            return _numeric(function, swapped)(self, *others)
+        value = plain(self, *others)
         if value is NotImplemented:
             return value
         operands = [expression_of(self), *[expression_of(other) for other in others]]
@@ -136,26 +138,30 @@ def _follow(name: str, swapped: bool) -> Callable[..., Any]:
     return method
 
 
-def _watched(name: str, swapped: bool) -> Callable[..., Any]:
-    plain = getattr(int, f"__{'r' if swapped else ''}{name}__")
-
-    def method(self: Tagged, *others: Any) -> Any:
-        self.watch()
-        for other in others:
-            if isinstance(other, Tagged):
-                other.watch()
-        return plain(self, *others)
+def _numeric(function: Callable[..., Any], swapped: bool) -> Callable[..., Any]:
+    def method(self: Tagged, other: Any, *more: Any) -> Any:
+        operands = (self.number(), other.number() if isinstance(other, Tagged) else other)
+        return function(*(reversed(operands) if swapped else operands), *more)
 
     return method
 
 
-for _name in _FOLLOWED:
+def _itself(self: Tagged, *_digits: Any) -> Tagged:
+    return self
+
+
+for _name in ("add", "sub", "mul", "floordiv", "mod"):
     setattr(Tagged, f"__{_name}__", _follow(_name, False))
-    if _name != "neg":
-        setattr(Tagged, f"__r{_name}__", _follow(_name, True))
-for _name in _NUMERIC:
-    setattr(Tagged, f"__{_name}__", _watched(_name, False))
-    setattr(Tagged, f"__r{_name}__", _watched(_name, True))
+    setattr(Tagged, f"__r{_name}__", _follow(_name, True))
+for _name in ("truediv", "pow"):
+    setattr(Tagged, f"__{_name}__", _numeric(getattr(operator, _name), False))
+    setattr(Tagged, f"__r{_name}__", _numeric(getattr(operator, _name), True))
+for _name in ("pos", "round", "floor", "ceil", "trunc"):
+    setattr(Tagged, f"__{_name}__", _itself)
+Tagged.__neg__ = _follow("neg", False)  # type: ignore[method-assign]
+Tagged.__abs__ = lambda self: self if self >= 0 else -self  # type: ignore[method-assign]
+Tagged.__divmod__ = lambda self, other: (self // other, self % other)  # type: ignore[method-assign]
+Tagged.__rdivmod__ = lambda self, other: (other // self, other % self)  # type: ignore[method-assign]
 
 
 def expression_of(value: Any) -> Expression:
@@ -165,17 +171,45 @@ def expression_of(value: Any) -> Expression:
     return int(value)
 
 
-def tag_attributes(model: nn.Module, watcher: Callable[[Expression], None]) -> None:
-    """Replace the positive integers, and tuples of them, in every module's own attributes by tagged ones."""
+def tag_attributes(model: nn.Module, watcher: Watcher) -> Callable[[], None]:
+    """Replace sizes that modules hold by tagged ones: positive integers, and tuples of them.
+
+    Also those in plain objects that modules hold (configurations), under dotted names.
+
+    Returns:
+        What puts back the attributes of such objects; those of the modules are the caller's to restore.
+    """
+    undone: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
     for path, module in model.named_modules():
+        _tag(path, "", vars(module), watcher)
         for name, value in list(vars(module).items()):
-            if name.startswith("_"):
-                continue
-            if _is_size(value):
-                vars(module)[name] = Tagged(value, Attribute(path, name, None, value), watcher)
-            elif type(value) in (tuple, torch.Size) and value and all(_is_size(item) for item in value):
-                tags = (Tagged(item, Attribute(path, name, i, item), watcher) for i, item in enumerate(value))
-                vars(module)[name] = tuple(tags)
+            if _is_plain_object(name, value) and id(value) not in undone:
+                undone[id(value)] = (vars(value), dict(vars(value)))
+                _tag(path, f"{name}.", vars(value), watcher)
+
+    def undo() -> None:
+        for attributes, before in undone.values():
+            attributes.update(before)
+
+    return undo
+
+
+def _tag(path: str, prefix: str, attributes: dict[str, Any], watcher: Watcher) -> None:
+    for name, value in list(attributes.items()):
+        if name.startswith("_"):
+            continue
+        if _is_size(value):
+            attributes[name] = Tagged(value, Attribute(path, prefix + name, None, value), watcher)
+        elif type(value) in (tuple, torch.Size) and value and all(_is_size(item) for item in value):
+            tags = (Tagged(item, Attribute(path, prefix + name, i, item), watcher) for i, item in enumerate(value))
+            attributes[name] = tuple(tags)
+
+
+def _is_plain_object(name: str, value: Any) -> bool:
+    """An object of the user's own class that holds settings; torch's objects and callables are none."""
+    if name.startswith("_") or isinstance(value, (nn.Module, torch.Tensor, type)) or callable(value):
+        return False
+    return isinstance(getattr(value, "__dict__", None), dict) and not type(value).__module__.startswith("torch.")
 
 
 def _is_size(value: Any) -> bool:

@@ -14,6 +14,7 @@ __all__ = [
     "Labels",
     "Mark",
     "MarkKind",
+    "NumberUse",
     "Record",
     "SizeUse",
     "Storage",
@@ -23,7 +24,7 @@ __all__ = [
 ]
 
 Labels = tuple[Label | None, ...]
-MarkKind = Literal["channel", "hidden", "embed", "head", "head_dim", "group", "inexact"]
+MarkKind = Literal["channel", "hidden", "embed", "head", "head_dim", "group", "branch", "inexact"]
 
 
 class Info(NamedTuple):
@@ -80,6 +81,14 @@ class SizeUse:
     """File, line and operator."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class NumberUse:
+    """The code computes with a size as a number, so that a cut changes what it computes."""
+
+    expression: Any
+    where: str
+
+
 @dataclass(kw_only=True)
 class Record:
     """All that a trace writes down beside the labels."""
@@ -88,12 +97,17 @@ class Record:
     storages: dict[int, Storage] = field(default_factory=dict)
     marks: list[Mark] = field(default_factory=list)
     sizes: list[SizeUse] = field(default_factory=list)
+    numbers: list[NumberUse] = field(default_factory=list)
     constant: dict[Any, str] = field(default_factory=dict)
-    """Attributes whose value the code uses as a number, and where: surgery may not set them."""
+    """Attributes whose value the code needs as it is, and where: surgery may not set them."""
     uncounted: dict[str, int] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     inputs: set[int] = field(default_factory=set)
     """Addresses of the storages of the call's arguments."""
+    counted: dict[str, list[Label]] = field(default_factory=dict)
+    """Path of an index to the labels of the dims whose positions its values count."""
+    otherwise: dict[str, str] = field(default_factory=dict)
+    """Integers of the model that some call reads other than as an index, and where."""
     made: list[Label] = field(default_factory=list)
     """Labels of dims that operators brought in, in order."""
     operators: int = 0

@@ -9,6 +9,7 @@ import inspect
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,21 +21,37 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _disable_current_modes
 
 from secateurs.graph._call import Call
+from secateurs.graph._fused import fused_attention
 from secateurs.graph._labels import Label
+from secateurs.graph._masks import is_gone
 from secateurs.graph._mode import LabelMode
-from secateurs.graph._provenance import Attribute, Expression, Operation, Tagged, TensorSize, labels_in, user_frame
-from secateurs.graph._record import Labels, SizeUse
+from secateurs.graph._provenance import (
+    Expression,
+    Operation,
+    Tagged,
+    TensorSize,
+    attributes_in,
+    evaluate,
+    labels_in,
+    user_frame,
+)
+from secateurs.graph._record import Labels, NumberUse, SizeUse
 from secateurs.graph.rules.attention import fused
 
 __all__ = ["SizeMode"]
 
 
+Edits = Mapping[tuple[str, str, int | None], int]
+"""(path, name, index) of attributes to the value that a plan gives them."""
+
+
 class SizeMode(TorchFunctionMode):
     """Sees every torch function call, and ties the sizes asked for to the labels they belong to."""
 
-    def __init__(self, mode: LabelMode) -> None:
+    def __init__(self, mode: LabelMode, edits: Edits = MappingProxyType({})) -> None:
+        """With `edits` (attributes that a plan sets) for a masked run, without for a trace."""
         super().__init__()
-        self.mode = mode
+        self.mode, self.edits = mode, edits
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -45,10 +62,16 @@ class SizeMode(TorchFunctionMode):
             return handler(self, func, args, kwargs)
         if func == _SHAPE or func is Tensor.size:
             return self._shape(args, kwargs)
+        if func in _ARITHMETIC:
+            args = tuple(value.number() if type(value) is Tagged else value for value in args)
+            kwargs = {name: value.number() if type(value) is Tagged else value for name, value in kwargs.items()}
+            return func(*args, **kwargs)
+        if func in _DEVICE and self.mode.shadows is not None and args[0].is_meta:
+            return _DEVICE[func](self.mode.shadows.device)
         for value in (*args, *kwargs.values()):
             for number in value if isinstance(value, (tuple, list)) else (value,):
                 if type(number) is Tagged:
-                    number.watch()
+                    self._keep(number.expression)
         return func(*args, **kwargs)
 
     def _shape(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -61,19 +84,36 @@ class SizeMode(TorchFunctionMode):
         dim = args[1] if len(args) > 1 else kwargs.get("dim")
         return torch.Size(sizes) if dim is None else sizes[dim]
 
-    def watch(self, expression: Expression) -> None:
-        """A size is used as a number at the running line: its value must not change."""
+    def watch(self, expression: Expression, value: int) -> int:
+        """A size is used as a number at the running line: that number follows the cut."""
+        record = self.mode.record
+        if record is None:
+            return self._after_the_cut(expression, value)
+        if isinstance(expression, Operation) and expression.function is operator.eq:
+            self._keep_equal(*expression.operands, where=user_frame())
+            return value
+        labels = labels_in(expression)
+        if labels or attributes_in(expression):
+            record.numbers.append(NumberUse(expression=expression, where=user_frame()))
+        return value
+
+    def _after_the_cut(self, expression: Expression, value: int) -> int:
+        """What the cut model's code would compute; comparisons go as in the dense model, whose code runs."""
+        if isinstance(expression, Operation) and expression.function is operator.eq:
+            return value
+        found = evaluate(expression, lambda own: self.edits.get((own.path, own.name, own.index), own.value), _left)
+        return value if found is None else found
+
+    def _keep(self, expression: Expression) -> None:
+        """A function that is not known to follow sizes gets this one: it must not change."""
         record = self.mode.record
         if record is None:
             return
         where = user_frame()
-        if isinstance(expression, Operation) and expression.function is operator.eq:
-            self._keep_equal(*expression.operands, where=where)
-            return
         for label in labels_in(expression):
             self.mode.algebra.fix(label, f"its size is used as a number at {where}")
-        if isinstance(expression, Attribute):
-            record.constant.setdefault(expression, where)
+        for attribute in attributes_in(expression):
+            record.constant.setdefault(attribute, where)
 
     def _keep_equal(self, first: Expression, second: Expression, *, where: str) -> None:
         """The code found two sizes equal and went on; what it does where they differ was not traced."""
@@ -108,6 +148,31 @@ Handler = Callable[[SizeMode, Any, tuple[Any, ...], dict[str, Any]], Any]
 _NOTHING = np.zeros((0, 1), dtype=np.int64)
 """A label of size 0."""
 _SHAPE = Tensor.shape.__get__  # type: ignore[attr-defined]
+_DEVICE: dict[Any, Callable[[torch.device], Any]] = {
+    Tensor.device.__get__: lambda device: device,  # type: ignore[attr-defined]
+    Tensor.is_meta.__get__: lambda device: device.type == "meta",  # type: ignore[attr-defined]
+    Tensor.is_cpu.__get__: lambda device: device.type == "cpu",  # type: ignore[attr-defined]
+}
+"""What meta tensors say about the device that they stand for."""
+
+
+_NUMERIC = ("add", "sub", "subtract", "rsub", "mul", "multiply", "div", "divide", "true_divide", "pow", "float_power")
+_ARITHMETIC = frozenset(
+    getattr(owner, name)
+    for owner, names in (
+        (torch, _NUMERIC),
+        (Tensor, [f"{name}{end}" for name in _NUMERIC for end in ("", "_")]),
+        (Tensor, [f"__{kind}{name}__" for name in ("add", "sub", "mul", "truediv", "pow") for kind in ("", "r", "i")]),
+    )
+    for name in names
+    if hasattr(owner, name)
+)
+"""Functions of tensors and numbers: a size among their arguments is a number to compute with."""
+
+
+def _left(mask: Label) -> int:
+    """How many positions a mask leaves."""
+    return int((~is_gone(mask)).sum())
 
 
 def _flat(values: Sequence[Any]) -> list[Any]:
@@ -197,6 +262,18 @@ def _named(mode: SizeMode, values: Mapping[str, Any], call: Callable[[], Any]) -
     return _scoped(mode, scopes, call)
 
 
+def _factory(first: int, last: int | None = None) -> Handler:
+    """Tensors of one value: their sizes are arguments `first` to `last`."""
+
+    def handler(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = args[first:last] or [kwargs[name] for name in ("size",) if name in kwargs]
+        where = f"{user_frame()} ({func.__name__})"
+        sizes = [(size.expression if type(size) is Tagged else None, where) for size in _flat(given)]
+        return _scoped(mode, {"sizes": sizes}, partial(func, *args, **kwargs))
+
+    return handler
+
+
 def _groups(position: int) -> Handler:
     def handler(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         groups = args[position] if len(args) > position else kwargs.get("groups", 1)
@@ -233,6 +310,9 @@ def _pad(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any
 def _getitem(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Slices with bounds, read or written: how many positions lie before each bound is a size."""
     tensor, index = args[:2]
+    if tensor.is_meta and len(args) == 3 and isinstance(args[2], (int, float)):
+        # On the CPU, the number becomes a tensor first.
+        args = (tensor, index, torch.tensor(args[2], dtype=tensor.dtype))
     items = index if isinstance(index, tuple) else (index,)
     bounds = _bounds(tensor, items)
     mode.mode.sized = bool(bounds)
@@ -293,12 +373,14 @@ def _attention(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[st
     names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     query, key, value = (given[name] for name in names[:3])
+    if query.is_meta and (out := fused_attention(given)) is not None:
+        return out
     if query.shape[-1] == value.shape[-1] or query.dim() != 4 or given.get("enable_gqa"):
         return func(*args, **kwargs)
     if given.get("scale") is None:
         label = mode.labels(query)[-1]
         mode.mode.algebra.fix(label, f"attention is scaled by the root of its size at {user_frame()}")
-    if isinstance(query, FakeTensor):
+    if query.is_meta or isinstance(query, FakeTensor):
         out = _laid_out_as(query, value.shape[-1])
     else:
         with _disable_current_modes():
@@ -337,6 +419,10 @@ _HANDLERS: dict[Any, Handler] = {
     **dict.fromkeys((Tensor.unflatten, torch.unflatten), _unflatten),
     **dict.fromkeys((Tensor.split, torch.split, Tensor.split_with_sizes, torch.split_with_sizes), _split),
     **dict.fromkeys((Tensor.chunk, torch.chunk), _chunk),
+    **dict.fromkeys((torch.zeros, torch.ones, torch.empty), _factory(0)),
+    **dict.fromkeys((Tensor.new_zeros, Tensor.new_ones, Tensor.new_empty), _factory(1)),
+    torch.full: _factory(0, 1),
+    Tensor.new_full: _factory(1, 2),
     **dict.fromkeys((F.conv1d, F.conv2d, F.conv3d), _groups(6)),
     **dict.fromkeys((F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d), _groups(6)),
     **dict.fromkeys((Tensor.narrow, torch.narrow), _narrow),

@@ -1,26 +1,36 @@
 """Sizes in the code against sizes in a plan: which attributes to set, and what the code cannot follow."""
 
+import operator
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._plan import Edit
-from secateurs.graph._provenance import Attribute, attributes_in, evaluate, labels_in
+from secateurs.graph._provenance import (
+    Attribute,
+    Expression,
+    Operation,
+    TensorSize,
+    attributes_in,
+    evaluate,
+    labels_in,
+)
 from secateurs.graph._record import Record, SizeUse
 
-__all__ = ["Conflict", "SizeSolver"]
+__all__ = ["Conflict", "Kept", "SizeSolver"]
 
-BoolArray = npt.NDArray[np.bool_]
+Kept = Callable[[Label], int]
+"""How many positions of a label a cut leaves."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conflict:
     """A place where the code would compute another size than the cut leaves."""
 
+    use: int
+    """The number of the size use."""
     where: str
     wanted: str
     got: str
@@ -32,61 +42,130 @@ class Conflict:
 class SizeSolver:
     """Solves the size equations of a trace for a plan.
 
-    An attribute that stands alone for a size is set to what the cut leaves; every other expression is evaluated
-    with these values and must then agree.
+    An attribute that stands alone for a size is set to what the cut leaves. One that stands in expressions only is
+    set so that the first of them holds. Every other expression is evaluated with these values and must then agree.
+
+    Attributes:
+        uses: the distinct uses of sizes that a cut can touch.
+        groups: numbers of uses that share attributes, directly or through others; each use is in one group.
     """
 
     def __init__(self, algebra: Algebra, record: Record) -> None:
-        self._algebra = algebra
-        self._uses = _distinct(record.sizes, algebra)
+        self.uses: Sequence[SizeUse] = _distinct(record.sizes, algebra)
+        self._attributes = [frozenset(attributes_in(use.expression)) for use in self.uses]
         self._constant: Mapping[Any, str] = record.constant
+        self.groups = self._grouped()
 
-    def touched(self) -> list[npt.NDArray[np.int64]]:
-        """Per use, the free atoms that decide whether it holds."""
-        return [self._atoms(use) for use in self._uses]
+    def _grouped(self) -> list[list[int]]:
+        above = list(range(len(self.uses)))
 
-    def _atoms(self, use: SizeUse) -> npt.NDArray[np.int64]:
-        """Also those of the dims whose cut would set an attribute in the expression."""
-        others = {attribute for attribute in attributes_in(use.expression) if attribute is not use.expression}
-        set_by = [other.label for other in self._uses if other.expression in others] if others else []
-        labels = [use.label, *labels_in(use.expression), *set_by]
-        return np.unique(np.concatenate([self._algebra.free(label).reshape(-1) for label in labels]))
+        def root(number: int) -> int:
+            while above[number] != number:
+                above[number] = number = above[above[number]]
+            return number
 
-    def solve(self, removed: BoolArray, only: Sequence[int] | None = None) -> tuple[list[Edit], list[Conflict]]:
-        """Edits that make the code follow the cut, and what conflicts; `only` restricts it to some uses."""
-        uses = self._uses if only is None else [self._uses[i] for i in only]
-        kept = self._counter(removed)
-        wanted: dict[Attribute, int] = {}
-        conflicts = []
-        for use in uses:
+        first: dict[Attribute, int] = {}
+        for number, attributes in enumerate(self._attributes):
+            for attribute in attributes:
+                above[root(number)] = root(first.setdefault(attribute, number))
+        groups: dict[int, list[int]] = defaultdict(list)
+        for number in range(len(above)):
+            groups[root(number)].append(number)
+        return list(groups.values())
+
+    def solve(self, kept: Kept, only: Sequence[int] | None = None) -> tuple[list[Edit], list[Conflict]]:
+        """Edits that make the code follow a cut, and what conflicts.
+
+        Args:
+            kept: what the cut leaves.
+            only: numbers of the uses to look at, whole groups of them; all by default.
+        """
+        numbers = range(len(self.uses)) if only is None else only
+        wanted, conflicts = self._attributes_alone(numbers, kept)
+        for number in numbers:
+            use = self.uses[number]
+            unknown = self._attributes[number] - wanted.keys()
+            if unknown and not isinstance(use.expression, Attribute):
+                self._invert(use, unknown, wanted, kept)
+        for number in numbers:
+            use = self.uses[number]
             if not isinstance(use.expression, Attribute):
-                continue
-            size, known = kept(use.label), wanted.get(use.expression)
-            if known is not None and known != size:
-                conflicts.append(Conflict(where=use.where, wanted=str(size), got=f"{use.expression} = {known}"))
-            wanted[use.expression] = size
-        for use in uses:
-            value = evaluate(use.expression, lambda attribute: wanted.get(attribute, attribute.value), kept)
-            if value != kept(use.label) and not isinstance(use.expression, Attribute):
-                conflicts.append(
-                    Conflict(where=use.where, wanted=str(kept(use.label)), got=f"{use.expression} = {value}")
-                )
+                value = evaluate(use.expression, lambda attribute: wanted.get(attribute, attribute.value), kept)
+                if value != kept(use.label):
+                    conflicts.append(_conflict(number, use, kept(use.label), f"{use.expression} = {value}"))
         changed = {attribute: after for attribute, after in wanted.items() if after != attribute.value}
-        for attribute, after in changed.items():
-            if attribute in self._constant:
-                got = f"{attribute} = {attribute.value}, used as a number"
-                conflicts.append(Conflict(where=self._constant[attribute], wanted=str(after), got=got))
+        for attribute in changed.keys() & self._constant.keys():
+            number = next(n for n in numbers if attribute in self._attributes[n])
+            got = f"{attribute} = {attribute.value}, which the code needs at {self._constant[attribute]}"
+            conflicts.append(_conflict(number, self.uses[number], changed[attribute], got))
         return [_edit(attribute, after) for attribute, after in changed.items()], conflicts
 
-    def _counter(self, removed: BoolArray) -> Callable[[Label], int]:
-        cache: dict[int, int] = {}
+    def _attributes_alone(self, numbers: Sequence[int], kept: Kept) -> tuple[dict[Attribute, int], list[Conflict]]:
+        wanted: dict[Attribute, int] = {}
+        conflicts = []
+        for number in numbers:
+            use = self.uses[number]
+            if isinstance(use.expression, Attribute):
+                size, known = kept(use.label), wanted.setdefault(use.expression, kept(use.label))
+                if known != size:
+                    conflicts.append(_conflict(number, use, size, f"{use.expression} = {known}"))
+        return wanted, conflicts
 
-        def kept(label: Label) -> int:
-            if id(label) not in cache:
-                cache[id(label)] = len(label) - int(self._algebra.removed_rows(label, removed).sum())
-            return cache[id(label)]
+    def _invert(self, use: SizeUse, unknown: frozenset[Attribute], wanted: dict[Attribute, int], kept: Kept) -> None:
+        """Set the one attribute that nothing else determines; of several, those that a cut need not change stay."""
 
-        return kept
+        def value(attribute: Attribute) -> int:
+            return wanted.get(attribute, attribute.value)
+
+        if evaluate(use.expression, value, kept) == kept(use.label):
+            return
+        for attribute in sorted(unknown, key=str):
+            found = _solved_for(use.expression, attribute, kept(use.label), lambda e: evaluate(e, value, kept))
+            if found is not None and found > 0:
+                before = wanted.get(attribute)
+                wanted[attribute] = found
+                if evaluate(use.expression, value, kept) == kept(use.label):
+                    return
+                wanted.pop(attribute)
+                if before is not None:
+                    wanted[attribute] = before
+
+
+def _solved_for(
+    expression: Expression, attribute: Attribute, target: int, value: Callable[[Expression], int | None]
+) -> int | None:
+    """The attribute's value that makes an expression equal to a number; `None` where that is not plain to see."""
+    if expression == attribute:
+        return target
+    if not isinstance(expression, Operation) or len(expression.operands) != 2:
+        return None
+    inside = [attribute in attributes_in(operand) for operand in expression.operands]
+    if inside == [True, True] or inside == [False, False]:
+        return None
+    place = inside.index(True)
+    other = value(expression.operands[1 - place])
+    undo = _UNDO.get((expression.function, place))
+    if other is None or undo is None:
+        return None
+    wanted = undo(target, other)
+    return None if wanted is None else _solved_for(expression.operands[place], attribute, wanted, value)
+
+
+_UNDO: Mapping[tuple[Callable[..., int], int], Callable[[int, int], int | None]] = {
+    (operator.add, 0): lambda target, other: target - other,
+    (operator.add, 1): lambda target, other: target - other,
+    (operator.sub, 0): lambda target, other: target + other,
+    (operator.sub, 1): lambda target, other: other - target,
+    (operator.mul, 0): lambda target, other: target // other if other and target % other == 0 else None,
+    (operator.mul, 1): lambda target, other: target // other if other and target % other == 0 else None,
+    (operator.floordiv, 0): lambda target, other: target * other,
+    (operator.floordiv, 1): lambda target, other: other // target if target else None,
+}
+"""(operator, place of the unknown) to the value of the unknown operand, given the result and the other operand."""
+
+
+def _conflict(number: int, use: SizeUse, wanted: int, got: str) -> Conflict:
+    return Conflict(use=number, where=use.where, wanted=str(wanted), got=got)
 
 
 def _edit(attribute: Attribute, after: int) -> Edit:
@@ -94,16 +173,21 @@ def _edit(attribute: Attribute, after: int) -> Edit:
 
 
 def _distinct(uses: Sequence[SizeUse], algebra: Algebra) -> list[SizeUse]:
-    """One use per attribute or place and resolved label."""
+    """One use per expression and resolved label, without those that hold whatever is cut."""
     seen: dict[Any, SizeUse] = {}
+    contents: dict[int, tuple[Any, bytes]] = {}
+
+    def content(label: Label) -> tuple[Any, bytes]:
+        if id(label) not in contents:
+            free = algebra.free(label)
+            contents[id(label)] = (free.shape if free.any() else 0, free.tobytes())
+        return contents[id(label)]
+
     for use in uses:
-        label = algebra.free(use.label)
-        source = use.expression if isinstance(use.expression, Attribute) else (use.where, str(use.expression))
-        seen.setdefault((source, label.shape, label.tobytes()), use)
-    return [use for use in seen.values() if algebra.free(use.label).any() or not _is_constant(use, algebra)]
-
-
-def _is_constant(use: SizeUse, algebra: Algebra) -> bool:
-    return not attributes_in(use.expression) and not any(
-        algebra.free(label).any() for label in labels_in(use.expression)
-    )
+        own, others = content(use.label), [content(label) for label in labels_in(use.expression)]
+        moving = own[0] or any(shape for shape, _ in others) or attributes_in(use.expression)
+        if not moving or (isinstance(use.expression, TensorSize) and others == [own]):
+            continue
+        source = use.expression if isinstance(use.expression, Attribute) else (str(use.expression), *others)
+        seen.setdefault((source, own), use)
+    return list(seen.values())

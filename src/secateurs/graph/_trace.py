@@ -7,119 +7,121 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import (
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    FakeTensor,
-    FakeTensorMode,
-)
-from torch.nn.parameter import is_lazy
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 
 from secateurs._errors import GraphError, SecateursError
+from secateurs.graph._arguments import arguments_of
 from secateurs.graph._graph import Graph
+from secateurs.graph._grounds import FakeGround, Ground, MetaGround, RealGround
+from secateurs.graph._indices import countable, settle_indices
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._masks import MaskAlgebra, mask_of
+from secateurs.graph._meta import common_device
 from secateurs.graph._mode import LabelMode
 from secateurs.graph._multihead import FreeMultiheadAttention
-from secateurs.graph._provenance import Attribute, tag_attributes
-from secateurs.graph._record import Info, Record, SizeUse
+from secateurs.graph._outputs import Outputs, handed_on, tensors_in
+from secateurs.graph._provenance import tag_attributes
+from secateurs.graph._record import Info, Record
 from secateurs.graph._sizes import SizeMode
+from secateurs.graph._structure import map_tensors
 from secateurs.graph._untouched import untouched
+from secateurs.graph._wrappers import readable
 
 __all__ = ["free_attention", "masked_run", "trace"]
 
 
 def trace(
     model: nn.Module,
-    args: tuple[Any, ...] | Tensor = (),
+    args: tuple[Any, ...] | Mapping[str, Any] | Tensor = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
     free_outputs: bool = False,
 ) -> Graph:
     """Find out what may be cut in a model, and what may not and why.
 
-    The model runs once on fake tensors, without computing anything, in evaluation mode; it is left exactly as it
-    was. Where its code depends on values or does not run on fake tensors, it runs once for real
-    instead.
+    The model runs once on tensors without contents, computing nothing, in evaluation mode; it is left exactly as it
+    was. Where its code depends on values or does not run on such tensors, it runs once for real instead, and
+    `graph.notes` says so.
+
+    The sizes of all tensors that the call returns are promised to stay: in tuples, lists, dicts, dataclasses. Those in
+    objects of other classes that the model also hands to its own modules are its memory (a cache of keys and values)
+    and shrink with it.
 
     Args:
-        model: any module.
-        args, kwargs: an example call; a single tensor counts as one argument.
+        model: any module. `torch.compile`, `DataParallel` and `DistributedDataParallel` are looked through with a
+            `WrapperWarning`; the graph is of the module inside.
+        args, kwargs: an example call, `model(*args, **kwargs)`. A single tensor, named tuple or dataclass counts as
+            one argument; a mapping in the place of `args` gives keywords, as does a single one in `args` whose keys
+            are all names of the forward's parameters (a batch of a tokenizer).
         free_outputs: let the widths of the outputs shrink too (feature extractors).
 
     Raises:
-        GraphError: the model fails on these arguments.
+        GraphError: the model cannot be read, or fails on these arguments.
     """
-    args = (args,) if isinstance(args, Tensor) else tuple(args)
-    kwargs = dict(kwargs or {})
-    if not isinstance(model, nn.Module):
-        cure = "Pass the module itself, not its class or its name."
-        raise GraphError("trace", wanted="a torch.nn.Module", got=type(model).__name__, cure=cure)
-    _check_readable(model)
-    try:
-        algebra, record, weights = _run(model, args, kwargs, fake=True, free_outputs=free_outputs)
-    except (DataDependentOutputException, DynamicOutputShapeException, GraphError):
-        # Also what failed on fake tensors: some code (`.numpy()`, other libraries) runs on real ones only.
-        algebra, record, weights = _run(model, args, kwargs, fake=False, free_outputs=free_outputs)
+    model = readable(model)
+    args, kwargs = arguments_of(model, args, kwargs)
+    algebra, record, weights = _first_that_runs(model, args, kwargs, free_outputs)
     return Graph(model, args, kwargs, algebra=algebra, record=record, weights=weights)
 
 
-def _check_readable(model: nn.Module) -> None:
-    for path, module in model.named_modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            where, cure = path or type(module).__name__, "Trace the module that it was made from."
-            raise GraphError(where, wanted="a module in Python", got="a TorchScript module", cure=cure)
-    for path, tensor in _tensors(model).items():
-        if is_lazy(tensor):
-            cure = "Call the model once on the example first."
-            raise GraphError(path, wanted="a tensor with a shape", got="a lazy parameter without one", cure=cure)
+def _first_that_runs(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], free_outputs: bool
+) -> tuple[Algebra, Record, dict[str, Info]]:
+    """On meta tensors, which is fastest; else on fake ones, which know more devices; else for real."""
+    device = common_device([*_tensors(model).values(), *tensors_in((args, kwargs))])
+    grounds: list[Ground] = [FakeGround(), RealGround()]
+    if device is not None:
+        grounds.insert(0, MetaGround(device))
+    for ground in grounds[:-1]:
+        try:
+            return _run(model, args, kwargs, ground=ground, free_outputs=free_outputs)
+        except (DataDependentOutputException, DynamicOutputShapeException, SecateursError):
+            # Also what failed on tensors without contents: some code (`.numpy()`) runs on real ones only.
+            continue
+    return _run(model, args, kwargs, ground=grounds[-1], free_outputs=free_outputs)
 
 
 def _run(
-    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, fake: bool, free_outputs: bool
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, ground: Ground, free_outputs: bool
 ) -> tuple[Algebra, Record, dict[str, Info]]:
     algebra, record = Algebra(), Record()
-    fakes = FakeTensorMode(allow_non_fake_inputs=True) if fake else None
     with ExitStack() as stack:
-        stack.enter_context(untouched(model))
+        stack.enter_context(untouched(model, (args, kwargs)))
         free_attention(model)
         weights, tensors = _weights(model, algebra)
-        if fakes is not None:
-            tensors = _fake_weights(model, fakes)
-            args, kwargs = tree_map_only(Tensor, lambda t: _fake(fakes, t), (args, kwargs))
-        else:
-            args, kwargs = tree_map_only(Tensor, torch.clone, (args, kwargs))
+        given = tensors
+        if ground.replaces_weights:
+            tensors = _replace_weights(model, ground.stand_in)
+        args, kwargs = map_tensors(ground.stand_in, (args, kwargs))
         roots = {id(tensor): weights[path] for path, tensor in tensors.items()}
-        mode = LabelMode(algebra, roots, record=record)
+        mode = LabelMode(algebra, roots, record=record, values=countable(given, weights), shadows=ground.shadows)
         sizes = SizeMode(mode)
-        tag_attributes(model, sizes.watch)
-        for tensor in tree_leaves((args, kwargs)):
-            if isinstance(tensor, Tensor):
-                mode.keep(tensor)
-                record.inputs.add(tensor.untyped_storage()._cdata)
-        if fakes is not None:
-            stack.enter_context(fakes)
+        stack.callback(tag_attributes(model, sizes.watch))
+        for tensor in tensors_in((args, kwargs)):
+            mode.keep(tensor)
+            record.inputs.add(tensor.untyped_storage()._cdata)
+        stack.enter_context(ground.entered())
         output = _call(stack, model, (mode, sizes), args, kwargs)
     mode.keep_outputs(output, free=free_outputs)
-    _couple(algebra, record)
     _fix_unused(algebra, record, weights)
+    settle_indices(algebra, record, weights, given)
     return algebra, record, weights
 
 
 def _call(
     stack: ExitStack, model: nn.Module, modes: tuple[LabelMode, SizeMode], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+) -> Outputs:
     stack.enter_context(_quiet())
     stack.enter_context(_module_paths(model, modes[0]))
     stack.enter_context(modes[0])
+    state = stack.enter_context(handed_on())
     stack.enter_context(modes[1])
     try:
-        return model(*args, **kwargs)
+        return state.sort(model(*args, **kwargs))
     except (DataDependentOutputException, DynamicOutputShapeException, SecateursError):
         raise
     except Exception as error:  # the model is the user's, and may raise anything
-        shapes = [tuple(leaf.shape) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        shapes = [tuple(tensor.shape) for tensor in tensors_in((args, kwargs))]
         place = modes[0].modules[-1]
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise GraphError(
@@ -151,7 +153,10 @@ def masked_run(model: nn.Module, graph: Graph, removed: Mapping[str, tuple[int, 
         infos = {path: Info(tuple(mask(label) for label in info.labels)) for path, info in graph.weights.items()}
         roots = {id(tensor): infos[path] for path, tensor in _tensors(model).items()}
         mode = LabelMode(algebra, roots)
+        sizes = SizeMode(mode, {(edit.path, edit.name, edit.index): edit.after for edit in graph.edits(removed)})
+        stack.callback(tag_attributes(model, sizes.watch))
         stack.enter_context(mode)
+        stack.enter_context(sizes)
         yield mode
 
 
@@ -182,33 +187,21 @@ def _weights(model: nn.Module, algebra: Algebra) -> tuple[dict[str, Info], dict[
     weights = {}
     for path, tensor in tensors.items():
         labels = tuple(
-            algebra.fresh(size) if size > 1 and tensor.is_floating_point() else None for size in tensor.shape
+            algebra.fresh(size) if size > 1 and not tensor.is_complex() else None for size in tensor.shape
         )
         weights[path] = Info(labels, tensor.requires_grad, path)
     return weights, tensors
 
 
-def _fake(fakes: FakeTensorMode, tensor: Tensor) -> Tensor:
-    """A fake tensor of the same shape, layout, type and device."""
-    if type(tensor) not in (Tensor, nn.Parameter) or tensor.layout != torch.strided:
-        return fakes.from_tensor(tensor, static_shapes=True)
-    # The general conversion takes eight times as long, most of it on features that plain tensors do not have.
-    empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-    fake = FakeTensor(fakes, empty, tensor.device)
-    if isinstance(tensor, nn.Parameter):
-        fake._is_param = True
-    return fake
-
-
-def _fake_weights(model: nn.Module, fakes: FakeTensorMode) -> dict[str, Tensor]:
-    """Put fake tensors in the place of all parameters and buffers; returns them by path."""
+def _replace_weights(model: nn.Module, stand_in: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    """Put stand-ins in the place of all parameters and buffers; returns them by path."""
     made: dict[int, Tensor] = {}
     for module in model.modules():
         for registry in (module._parameters, module._buffers):
             for name, tensor in registry.items():
                 if tensor is not None:
                     if id(tensor) not in made:
-                        made[id(tensor)] = _fake(fakes, tensor)
+                        made[id(tensor)] = stand_in(tensor)
                     registry[name] = made[id(tensor)]  # type: ignore[assignment]
     return _tensors(model)
 
@@ -246,15 +239,6 @@ def _module_paths(model: nn.Module, mode: LabelMode) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _couple(algebra: Algebra, record: Record) -> None:
-    """Dims whose size the code takes from one attribute must keep equal sizes: they are cut index by index."""
-    first: dict[Attribute, SizeUse] = {}
-    for use in record.sizes:
-        if isinstance(use.expression, Attribute):
-            other = first.setdefault(use.expression, use)
-            algebra.unify(other.label, use.label, f"sized by {use.expression} at {use.where}")
 
 
 def _fix_unused(algebra: Algebra, record: Record, weights: Mapping[str, Info]) -> None:

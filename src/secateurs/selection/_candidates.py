@@ -49,38 +49,69 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidate:
-    """An axis that takes part.
+    """An axis that takes part, or axes that are cut by equal shares: in steps, from the lowest scores up.
 
     Attributes:
-        order: int array [size], the units by ascending score, equal ones by index.
-        scores: float64 array [size], in that order.
-        levels: how many units it may lose, ascending from 0.
+        axes: one or several.
+        orders: per axis int array [size], its units by ascending score, equal ones by index.
+        scores: float64 array [steps], the mean score of the units that a step removes, ascending.
+        levels: how many steps may go, ascending from 0.
     """
 
-    axis: Axis
-    order: npt.NDArray[np.int64]
+    axes: tuple[Axis, ...]
+    orders: tuple[npt.NDArray[np.int64], ...]
     scores: npt.NDArray[np.float64]
     levels: npt.NDArray[np.int64]
+
+    @property
+    def steps(self) -> int:
+        """All steps there are; the units of a single axis."""
+        return len(self.scores)
+
+    def units(self, number: int, start: int, stop: int) -> npt.NDArray[np.int64]:
+        """The units that the steps from `start` to `stop` remove from an axis."""
+        share = self.axes[number].size // self.steps
+        return self.orders[number][start * share : stop * share]
+
+    def atoms(self, start: int, stop: int) -> npt.NDArray[np.int64]:
+        """The roots of all units that these steps remove."""
+        own = [axis.atoms[self.units(number, start, stop)] for number, axis in enumerate(self.axes)]
+        return own[0] if len(own) == 1 else np.concatenate(own)
 
 
 def candidates(
     graph: Graph, scores: Mapping[str, Tensor], axes: Sequence[Axis], limits: Limits
 ) -> tuple[Candidate, ...]:
-    """The axes that take part, with their scores checked and sorted.
+    """The axes that take part, with their scores checked and sorted; coupled ones as one candidate.
 
     Raises:
         PlanError: scores of an axis that the graph does not have, or of the wrong shape, not finite or missing for
             one that takes part.
     """
-    names = [axis.name for axis in graph.axes]
+    names = {axis.name for axis in graph.axes}
     for name in scores:
         if name not in names:
-            cure = nearest_hint(name, names, "print(graph) lists all axes.")
+            cure = nearest_hint(name, sorted(names), "print(graph) lists all axes.")
             raise PlanError(f"scores[{name!r}]", wanted="the name of an axis", got="no such axis", cure=cure)
     checked = Scores({axis.name: scores[axis.name] for axis in axes if axis.name in scores}, axes)
+    coupled = {name: coupling for coupling in graph.couplings for name in coupling.shares}
     found = []
     for axis in axes:
-        values = checked[axis.name].cpu().double().numpy()
-        order = np.argsort(values, kind="stable")
-        found.append(Candidate(axis=axis, order=order, scores=values[order], levels=limits.levels(axis.size)))
+        coupling = coupled.get(axis.name)
+        if coupling is None:
+            found.append(_candidate((axis,), axis.size, checked, limits))
+        elif axis.name == next(iter(coupling.shares)):
+            found.append(_candidate(tuple(graph[name] for name in coupling.shares), coupling.steps, checked, limits))
     return tuple(found)
+
+
+def _candidate(axes: tuple[Axis, ...], steps: int, scores: Mapping[str, Tensor], limits: Limits) -> Candidate:
+    orders, means = [], []
+    levels = np.arange(steps, dtype=np.int64)
+    for axis in axes:
+        values = scores[axis.name].cpu().double().numpy()
+        order = np.argsort(values, kind="stable")
+        orders.append(order)
+        means.append(values[order].reshape(steps, -1).mean(1))
+        levels = levels[np.isin(levels * (axis.size // steps), limits.levels(axis.size))]
+    return Candidate(axes=axes, orders=tuple(orders), scores=np.mean(means, axis=0), levels=levels)

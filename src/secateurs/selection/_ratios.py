@@ -39,28 +39,42 @@ def axis_ratios(graph: Graph, scope: Mapping[str, float], taking_part: Sequence[
     return ratios
 
 
-def counts_by_ratio(candidates: Sequence[Candidate], ratios: Mapping[str, float], limits: Limits) -> dict[str, int]:
-    """How many units each axis loses: its ratio rounded up; with `multiple_of`, to the nearest allowed count.
+def counts_by_ratio(candidates: Sequence[Candidate], ratios: Mapping[str, float], limits: Limits) -> list[int]:
+    """How many steps each candidate loses: its ratio rounded up; with `multiple_of`, to the nearest allowed count.
 
     Raises:
+        PlanError: different ratios for axes that are cut by equal shares.
         BudgetError: the floor does not let an axis lose that many.
     """
-    counts = {}
+    counts = []
     for candidate in candidates:
-        name, size = candidate.axis.name, candidate.axis.size
-        if name not in ratios:
+        ratio = _ratio_of(candidate, ratios)
+        if ratio is None:
+            counts.append(0)
             continue
-        asked = exact(ratios[name]) * size
+        asked = exact(ratio) * candidate.steps
         if limits.multiple_of > 1:
-            counts[name] = _nearest(candidate.levels.tolist(), asked)
+            counts.append(_nearest(candidate.levels.tolist(), asked))
             continue
-        counts[name], most = math.ceil(asked), int(candidate.levels[-1])
-        if counts[name] > most:
-            wanted, got = f"{counts[name]} of {size} units removed", f"at most {most} ({most / size:.4f} of them)"
-            raise BudgetError(
-                f"scope of axis {name!r}", wanted=wanted, got=got, cure="Ask for less, or lower the floor."
-            )
+        count, most = math.ceil(asked), int(candidate.levels[-1])
+        if count > most:
+            size, share = candidate.axes[0].size, candidate.axes[0].size // candidate.steps
+            wanted = f"{count * share} of {size} units removed"
+            got = f"at most {most * share} ({most / candidate.steps:.4f} of them)"
+            where, cure = f"scope of axis {candidate.axes[0].name!r}", "Ask for less, or lower the floor."
+            raise BudgetError(where, wanted=wanted, got=got, cure=cure)
+        counts.append(count)
     return counts
+
+
+def _ratio_of(candidate: Candidate, ratios: Mapping[str, float]) -> float | None:
+    """The ratio of a candidate; axes that are cut by equal shares follow the one that has a ratio."""
+    given = {axis.name: ratios[axis.name] for axis in candidate.axes if axis.name in ratios}
+    if len(set(given.values())) > 1:
+        got = ", ".join(f"{ratio:g} for {name!r}" for name, ratio in given.items())
+        cure = "The code computes their sizes from each other: give one ratio for all."
+        raise PlanError("scope", wanted="one ratio for axes that are cut by equal shares", got=got, cure=cure)
+    return next(iter(given.values()), None)
 
 
 def _nearest(levels: Sequence[int], asked: Fraction) -> int:

@@ -33,17 +33,17 @@ def give_back(steps: Steps, count: int, nothing: BoolArray, met: Met) -> BoolArr
     nearer. So in the end no axis can get its next step back.
     """
     removed = _marks(steps, nothing, count)
-    open_axes = set(steps.axis[:count].tolist())
+    open_ones = set(steps.candidate[:count].tolist())
     for step in range(count - 1, -1, -1):
-        axis = int(steps.axis[step])
-        if axis not in open_axes:
+        own = int(steps.candidate[step])
+        if own not in open_ones:
             continue
         block = steps.atoms[steps.starts[step] : steps.starts[step + 1]]
         removed[block] = False
         if not met(removed):
             removed[block] = True
-            open_axes.discard(axis)
-            if not open_axes:
+            open_ones.discard(own)
+            if not open_ones:
                 break
     return removed
 

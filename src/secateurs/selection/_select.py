@@ -52,7 +52,8 @@ def select(
         scope: "global" orders all units by score; "layerwise" takes the same share of every axis, up to rounding and
             what is given back; a mapping of axis names or patterns to ratios takes these shares (a name before a
             pattern, then the first pattern that matches), rounded up to whole units, needs no `remove` and is refused
-            where it misses the one given.
+            where it misses the one given. Axes that `graph.couplings` ties lose equal shares: the ratio of one is
+            that of all, and one that is protected or of another kind keeps all whole.
         protect: patterns of axes, parameters or modules whose outputs stay whole; a module stands for all inside.
         floor: units that every axis keeps at least, or (a float in (0, 1)) the fraction of them.
         multiple_of: the kept count of every axis that loses units is a multiple of this; an axis of another size is
@@ -110,11 +111,11 @@ def _within(budget: Budget, steps: Steps, counting: _Counting, allowed: str) -> 
     return give_back(steps, count, counting.nothing, met)
 
 
-def _lowest(found: Sequence[Candidate], counts: Mapping[str, int], counting: _Counting) -> BoolArray:
-    """The roots of that many lowest units of each axis."""
+def _lowest(found: Sequence[Candidate], counts: Sequence[int], counting: _Counting) -> BoolArray:
+    """The roots of that many first steps of each candidate."""
     removed = counting.nothing.copy()
-    for candidate in found:
-        removed[candidate.axis.atoms[candidate.order[: counts.get(candidate.axis.name, 0)]]] = True
+    for candidate, count in zip(found, counts, strict=True):
+        removed[candidate.atoms(0, count)] = True
     return removed
 
 
@@ -125,7 +126,10 @@ def _taking_part(graph: Graph, protected: Collection[str], kinds: Iterable[str] 
         if kind not in known:
             cure = nearest_hint(kind, known, "Take one of these.")
             raise PlanError("kinds", wanted=f"one of {', '.join(known)}", got=repr(kind), cure=cure)
-    axes = tuple(axis for axis in graph.axes if axis.kind in wanted and axis.name not in protected)
+    out = {axis.name for axis in graph.axes if axis.kind not in wanted or axis.name in protected}
+    # Axes that are cut by equal shares take part together or not at all.
+    out |= {name for coupling in graph.couplings if out & coupling.shares.keys() for name in coupling.shares}
+    axes = tuple(axis for axis in graph.axes if axis.name not in out)
     if not axes:
         got = f"none of the {len(graph.axes)} axes"
         cure = "Loosen protect and kinds; print(graph) lists all axes, and why the rest is fixed."

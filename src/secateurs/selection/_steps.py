@@ -15,20 +15,20 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Steps:
-    """Blocks of units in the order in which they go; those of one axis lead from each allowed count to the next.
+    """Blocks of units in the order in which they go; those of one candidate lead from each allowed count to the next.
 
     Attributes:
-        axis: int array [steps], the number of the candidate that each step takes units from.
+        candidate: int array [steps], the number of the candidate that each step takes units from.
         starts: int array [steps + 1], where the atoms of each step begin.
         atoms: int array [units], the roots that go, step after step.
     """
 
-    axis: IntArray
+    candidate: IntArray
     starts: IntArray
     atoms: IntArray
 
     def __len__(self) -> int:
-        return len(self.axis)
+        return len(self.candidate)
 
 
 def global_steps(candidates: Sequence[Candidate]) -> Steps:
@@ -43,7 +43,7 @@ def global_steps(candidates: Sequence[Candidate]) -> Steps:
 
 def layerwise_steps(candidates: Sequence[Candidate]) -> Steps:
     """The same share of every axis: a step comes where that share passes half-way between two allowed counts."""
-    return _sorted(candidates, [_half_way(candidate) / (2 * candidate.axis.size) for candidate in candidates])
+    return _sorted(candidates, [_half_way(candidate) / (2 * candidate.steps) for candidate in candidates])
 
 
 def _half_way(candidate: Candidate) -> IntArray:
@@ -53,7 +53,7 @@ def _half_way(candidate: Candidate) -> IntArray:
 
 def _sorted(candidates: Sequence[Candidate], keys: Sequence[npt.NDArray[np.float64]]) -> Steps:
     blocks = [
-        candidate.axis.atoms[candidate.order[start:stop]]
+        candidate.atoms(start, stop)
         for candidate in candidates
         for start, stop in zip(candidate.levels[:-1], candidate.levels[1:], strict=True)
     ]
@@ -64,4 +64,4 @@ def _sorted(candidates: Sequence[Candidate], keys: Sequence[npt.NDArray[np.float
     taken = [blocks[step] for step in order]
     starts = np.cumsum([0, *[len(block) for block in taken]])
     atoms = np.concatenate(taken) if taken else np.zeros(0, dtype=np.int64)
-    return Steps(axis=numbers[order], starts=starts, atoms=atoms)
+    return Steps(candidate=numbers[order], starts=starts, atoms=atoms)
