@@ -1,0 +1,117 @@
+"""A trace finds the same on meta tensors as on fake ones, and falls back where meta tensors are not enough."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from secateurs import GraphError
+from secateurs.graph import trace
+from secateurs.graph._grounds import FakeGround, Ground, MetaGround
+from secateurs.graph._labels import Algebra
+from secateurs.graph._meta import common_device
+from secateurs.graph._record import Record
+from secateurs.graph._trace import _run
+from tests.zoo import ZOO
+
+DATA_DEPENDENT = {"data_dependent"}
+"""Zoo models whose code looks at values."""
+
+
+def findings(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], ground: Ground) -> dict[str, Any]:
+    """Everything that a trace wrote down, as plain values."""
+    algebra, record, weights = _run(model, args, kwargs, ground=ground, free_outputs=False)
+    found = {
+        path: [None if label is None else named(algebra, label) for label in info.labels]
+        for path, info in weights.items()
+    }
+    return {"weights": found, **said(algebra, record)}
+
+
+def said(algebra: Algebra, record: Record) -> dict[str, Any]:
+    """The ledger, with labels by their atoms."""
+
+    def names(labels: Any) -> list[Any]:
+        return [named(algebra, label) for label in labels if label is not None]
+
+    return {
+        "operators": record.operators,
+        "uncounted": record.uncounted,
+        "used": record.used,
+        "terms": [(term.where, term.factor, term.backward, names(term.labels)) for term in record.terms],
+        # Numbers that the code makes lie in one storage there, in two here.
+        "storages": [
+            (s.factor, s.born, s.last, names(s.labels)) for s in record.storages.values() if s.labels or s.factor > 4
+        ],
+        "marks": [(mark.kind, mark.path, mark.why, names([mark.label])) for mark in record.marks],
+        "sizes": [(use.where, str(use.expression), names([use.label])) for use in record.sizes],
+        "constant": {str(attribute): where for attribute, where in record.constant.items()},
+        "made": names(record.made),
+    }
+
+
+def named(algebra: Algebra, label: Any) -> Any:
+    """Roots, and the reasons of those that are fixed."""
+    roots = algebra.resolve(label)
+    return roots.tolist(), sorted({algebra.reason(int(root)) for root in roots.reshape(-1)})
+
+
+@pytest.mark.parametrize("name", [name for name in ZOO if name not in DATA_DEPENDENT])
+def test_meta_tensors_give_what_fake_tensors_give(name: str) -> None:
+    torch.manual_seed(0)
+    entry = ZOO[name]
+    model, args, kwargs = entry.build(), entry.arguments(2), entry.keywords(2)
+    fake = findings(model, args, kwargs, FakeGround())
+    meta = findings(model, args, kwargs, MetaGround(torch.device("cpu")))
+    for part, value in fake.items():
+        assert meta[part] == value, part
+
+
+class Placed(nn.Module):
+    """Code that asks where its tensors are, and makes others there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert (x.device.type, x.is_cpu, x.is_meta) == ("cpu", True, False)
+        x = self.first(x.to(self.first.weight.device))
+        x = x + torch.arange(8, device=x.device, dtype=x.dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            out: Tensor = self.last(x.to("cpu"))
+        return out
+
+
+def test_meta_tensors_say_that_they_are_where_the_real_ones_are() -> None:
+    model, x = Placed(), torch.randn(2, 6)
+    found = findings(model, (x,), {}, MetaGround(torch.device("cpu")))
+    assert found == findings(model, (x,), {}, FakeGround())
+
+
+class Held(nn.Module):
+    """Writes results into a tensor of its own, and looks at it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        held = torch.zeros(2, 8)
+        held[:] = self.first(x)
+        out: Tensor = self.last(held) if bool(held.abs().sum() > 0) else x
+        return out
+
+
+def test_a_tensor_that_results_are_written_into_is_not_looked_at_for_what_it_was() -> None:
+    model, x = Held(), torch.randn(2, 6)
+    with pytest.raises(GraphError, match="writes what is not known"):
+        findings(model, (x,), {}, MetaGround(torch.device("cpu")))
+    assert trace(model, x).operators > 0
+
+
+def test_several_devices_are_left_to_fake_tensors() -> None:
+    real, meta = torch.zeros(1), torch.zeros(1, device="meta")
+    found = [common_device(tensors) for tensors in ([real], [meta], [real, meta], [real.to_sparse()])]
+    assert found == [torch.device("cpu"), torch.device("meta"), None, None]
