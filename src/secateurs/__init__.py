@@ -11,6 +11,7 @@ from secateurs._errors import (
     SecateursError,
     TrainingError,
     VerifyError,
+    WrapperWarning,
 )
 from secateurs._version import __version__
 from secateurs.cost import Latency, cost, latency
@@ -36,6 +37,7 @@ __all__ = [
     "SecateursError",
     "TrainingError",
     "VerifyError",
+    "WrapperWarning",
     "__version__",
     "apply",
     "cost",

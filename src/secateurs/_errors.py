@@ -10,6 +10,7 @@ __all__ = [
     "SecateursError",
     "TrainingError",
     "VerifyError",
+    "WrapperWarning",
 ]
 
 
@@ -58,3 +59,7 @@ class FileError(SecateursError):
 
 class TrainingError(SecateursError):
     """Training cannot go on."""
+
+
+class WrapperWarning(UserWarning):
+    """A wrapper around a model (compiled, data-parallel) was looked through."""

@@ -32,6 +32,7 @@ class Graph:
         axes: every prunable dimension, in execution order of its first producer.
         couplings: axes that only follow one another when cut by equal shares.
         fixed: what may not be cut, and why.
+        notes: what to know about how it was found, for example that the code depends on the example's values.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Graph:
         weights: Mapping[str, Info],
     ) -> None:
         self.model, self.args, self.kwargs = model, args, dict(kwargs)
+        self.notes = tuple(record.notes)
         self.algebra, self.weights, self.operators, self.made = algebra, weights, record.operators, record.made
         self._counted = {path: labels[0] for path, labels in record.counted.items()}
         tie_attributes(algebra, record)
@@ -118,6 +120,7 @@ class Graph:
             rows += ["", "cut by equal shares:", *[f"  {coupling}" for coupling in self.couplings]]
         if self.fixed:
             rows += ["", "not prunable:", *[f"  {entry}" for entry in self.fixed]]
+        rows += ["", *[f"note: {note}" for note in self.notes]] if self.notes else []
         return "\n".join(rows)
 
     def __repr__(self) -> str:

@@ -8,9 +8,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from secateurs.graph._call import Call
+from secateurs.graph._indices import Integers
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._masks import MaskAlgebra
-from secateurs.graph._outputs import tensors_in
+from secateurs.graph._meta import Shadows
+from secateurs.graph._outputs import Outputs
 from secateurs.graph._record import FOREVER, Info, Record, touch
 from secateurs.graph.rules import is_composite, rule_for, unknown
 
@@ -25,10 +27,20 @@ class LabelMode(TorchDispatchMode):
     """
 
     def __init__(
-        self, algebra: Algebra | MaskAlgebra, roots: Mapping[int, Info], *, record: Record | None = None
+        self,
+        algebra: Algebra | MaskAlgebra,
+        roots: Mapping[int, Info],
+        *,
+        record: Record | None = None,
+        values: Mapping[str, Integers] | None = None,
+        shadows: Shadows | None = None,
     ) -> None:
         super().__init__()
+        self.shadows = shadows
+        """Runs the operators of a trace on meta tensors."""
         self.algebra, self.roots, self.record = algebra, roots, record
+        self.values: Mapping[str, Integers] = values or {}
+        """Lists of integers of the model by path, for a trace: the tensors in it have no values."""
         self.modules: list[str] = [""]
         self.sized = False
         """Set while the function mode looks after the provenance of the sizes in the running call."""
@@ -42,6 +54,10 @@ class LabelMode(TorchDispatchMode):
         known: Info | None = self.roots.get(id(tensor)) or getattr(tensor, "_secateurs_info", None)
         return known if known is not None else Info((None,) * tensor.dim())
 
+    def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What an operator returns."""
+        return func(*args, **kwargs) if self.shadows is None else self.shadows.run(func, args, kwargs)
+
     def fresh(self, n: int) -> Label:
         """Units that come into being at this call; a masked run takes those of the trace, in their order."""
         label = self.algebra.fresh(n)
@@ -54,23 +70,25 @@ class LabelMode(TorchDispatchMode):
         if self.record is not None:
             touch(self.record, tensor, self.info(tensor)).last = FOREVER
 
-    def keep_outputs(self, output: Any, *, free: bool) -> None:
+    def keep_outputs(self, output: Outputs, *, free: bool) -> None:
         """The call returns these tensors: they stay alive, and unless `free` their sizes are promised."""
-        for tensor in tensors_in(output):
+        for tensor in (*output.promised, *output.internal):
             self.keep(tensor)
+        for tensor in () if free else output.promised:
             for label in self.info(tensor).labels:
-                if not free:
-                    self.algebra.fix(label, "an output of the model")
+                self.algebra.fix(label, "an output of the model")
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         rule = rule_for(func)
         if rule is None:
-            return func(*args, **(kwargs or {}))
+            return self.run(func, args, kwargs or {})
         if is_composite(func):
             with self:
                 return func.decompose(*args, **(kwargs or {}))
+        if self.shadows is not None and (moved := self.shadows.alias(func, args, kwargs or {})) is not None:
+            return moved
         call = Call(self, func, args, kwargs or {})
         try:
             rule(call)

@@ -111,6 +111,8 @@ class Record:
     made: list[Label] = field(default_factory=list)
     """Labels of dims that operators brought in, in order."""
     operators: int = 0
+    notes: list[str] = field(default_factory=list)
+    """What a reader of the graph has to know about how it was found."""
 
 
 FOREVER = 2**62

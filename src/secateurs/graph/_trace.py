@@ -70,15 +70,35 @@ def _first_that_runs(
     """On meta tensors, which is fastest; else on fake ones, which know more devices; else for real."""
     device = common_device([*_tensors(model).values(), *tensors_in((args, kwargs))])
     grounds: list[Ground] = [FakeGround(), RealGround()]
+    reason: Exception = RuntimeError()
     if device is not None:
         grounds.insert(0, MetaGround(device))
     for ground in grounds[:-1]:
         try:
             return _run(model, args, kwargs, ground=ground, free_outputs=free_outputs)
-        except (DataDependentOutputException, DynamicOutputShapeException, SecateursError):
+        except (DataDependentOutputException, DynamicOutputShapeException, SecateursError) as error:
             # Also what failed on tensors without contents: some code (`.numpy()`) runs on real ones only.
-            continue
-    return _run(model, args, kwargs, ground=grounds[-1], free_outputs=free_outputs)
+            reason = error
+    if any(tensor.is_meta for tensor in _tensors(model).values()):
+        raise _needs_values(model, reason) from reason
+    algebra, record, weights = _run(model, args, kwargs, ground=grounds[-1], free_outputs=free_outputs)
+    record.notes.append(f"the model ran for real, other values may take another path: {_line(reason)}")
+    return algebra, record, weights
+
+
+def _needs_values(model: nn.Module, reason: Exception) -> SecateursError:
+    if isinstance(reason, SecateursError):
+        return reason
+    wanted, cure = "code that does not look at values, with weights on the meta device", "Load the weights first."
+    return GraphError(type(model).__name__, wanted=wanted, got=_line(reason), cure=cure)
+
+
+def _line(error: Exception) -> str:
+    """The first line of what an error says, after its class."""
+    if isinstance(error, SecateursError):
+        return error.got.partition(" (input shapes")[0]
+    text = (str(error).strip() or "no message").splitlines()[0]
+    return f"{type(error).__name__}: {text}"
 
 
 def _run(
@@ -123,11 +143,10 @@ def _call(
     except Exception as error:  # the model is the user's, and may raise anything
         shapes = [tuple(tensor.shape) for tensor in tensors_in((args, kwargs))]
         place = modes[0].modules[-1]
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise GraphError(
             f"{type(model).__name__}{f', module {place}' if place else ''}",
             wanted="a model that runs on the example input",
-            got=f"{type(error).__name__}: {reason} (input shapes {shapes})",
+            got=f"{_line(error)} (input shapes {shapes})",
             cure="Call the model on this input yourself; check shapes and types.",
         ) from error
 
@@ -186,9 +205,7 @@ def _weights(model: nn.Module, algebra: Algebra) -> tuple[dict[str, Info], dict[
     tensors = _tensors(model)
     weights = {}
     for path, tensor in tensors.items():
-        labels = tuple(
-            algebra.fresh(size) if size > 1 and not tensor.is_complex() else None for size in tensor.shape
-        )
+        labels = tuple(algebra.fresh(size) if size > 1 and not tensor.is_complex() else None for size in tensor.shape)
         weights[path] = Info(labels, tensor.requires_grad, path)
     return weights, tensors
 

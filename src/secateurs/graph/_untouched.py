@@ -1,67 +1,196 @@
 """A model that is run and afterwards is as it was."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import random
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from secateurs.graph._structure import is_object, parts_of
 
 __all__ = ["untouched"]
 
-_REGISTRIES = ("_parameters", "_buffers", "_modules")
-
 
 @contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no gradients, and afterwards every module, flag and random state as before.
+def untouched(model: nn.Module, arguments: Any = ()) -> Iterator[None]:
+    """Evaluation mode, no gradients, code as it is written, and afterwards everything as before.
 
-    Buffers are copies for the time being, since code may write into them; lists, dicts and sets in attributes (where
-    code may cache tensors) get their contents back. Contents of other objects are not looked after.
+    That is: every module, flag and random state; what lists, dicts, sets and objects in attributes hold (where code
+    may cache tensors); random generators and plain tensors that they hold. Compiled parts run uncompiled. Buffers are
+    copies for the time being, since code may write into them. Parameters that code writes into are not looked after.
+
+    Args:
+        model: the module to run.
+        arguments: what it is called with, looked after in the same way.
     """
     modules = list(model.modules())
     before = [(module, dict(vars(module))) for module in modules]
-    contents: dict[int, tuple[Any, Any]] = {}
-    for module in modules:
-        _remember(list(vars(module).values()), contents)
-    fastpath, random = torch.backends.mha.get_fastpath_enabled(), torch.get_rng_state()
-    torch.backends.mha.set_fastpath_enabled(False)
-    _copy_buffers(modules)
-    for module in modules:
-        module.training = False
-    try:
+    held = _Held([*(list(vars(module).values()) for module in modules), arguments], _own_tensors(modules))
+    with ExitStack() as stack:
+        stack.callback(_restore_modules, before)
+        stack.callback(held.restore)
+        stack.enter_context(_random_states())
+        stack.enter_context(_plain_code())
+        _copy_buffers(modules)
+        for module in modules:
+            module.training = False
         with torch.inference_mode(False), torch.no_grad():
+            yield
+
+
+def _restore_modules(before: list[tuple[nn.Module, dict[str, Any]]]) -> None:
+    for module, attributes in before:
+        vars(module).clear()
+        vars(module).update(attributes)
+
+
+@contextmanager
+def _plain_code() -> Iterator[None]:
+    """No kernels that fuse a whole layer, no compiled code: neither shows its operators."""
+    fastpath = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    # Only a program that compiles something has loaded the compiler, which takes a second.
+    compiles = "torch._dynamo.eval_frame" in sys.modules
+    try:
+        with torch.compiler.set_stance("force_eager") if compiles else nullcontext():
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fastpath)
-        torch.set_rng_state(random)
-        for module, attributes in before:
-            vars(module).clear()
-            vars(module).update(attributes)
-        for container, content in contents.values():
-            _restore(container, content)
 
 
-def _remember(values: list[Any], contents: dict[int, tuple[Any, Any]]) -> None:
-    """Shallow copies of all containers within containers."""
-    for value in values:
-        if not isinstance(value, (dict, list, set, tuple)) or id(value) in contents:
-            continue
-        if not isinstance(value, tuple):
-            contents[id(value)] = (value, list(value.items()) if isinstance(value, dict) else list(value))
-        _remember(list(value.values() if isinstance(value, dict) else value), contents)
+@contextmanager
+def _random_states() -> Iterator[None]:
+    """Of torch, of its accelerators where one is in use, of numpy and of Python."""
+    on_cuda = torch.cuda.is_available() and torch.cuda.is_initialized()
+    devices = torch.cuda.get_rng_state_all() if on_cuda else None
+    state, numbers, plain = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
+        np.random.set_state(numbers)
+        random.setstate(plain)
+        if devices is not None:
+            torch.cuda.set_rng_state_all(devices)
 
 
-def _restore(container: Any, content: list[Any]) -> None:
-    if isinstance(container, list):
-        container[:] = content
-        return
-    container.clear()
-    container.update(content)
+class _Held:
+    """What containers and objects hold, to any depth, with a way to put it back."""
+
+    def __init__(self, values: Iterable[Any], own: set[int]) -> None:
+        self._own = own
+        self._seen: dict[int, Any] = {}
+        self._undo: list[Callable[[], None]] = []
+        pending = list(values)
+        while pending:
+            value = pending.pop()
+            if id(value) not in self._seen and self._remember(value):
+                self._seen[id(value)] = value
+                pending.extend(parts_of(value))
+
+    def restore(self) -> None:
+        """Put everything back that has changed."""
+        for undo in self._undo:
+            undo()
+
+    def _remember(self, value: Any) -> bool:
+        """Whether there may be more inside."""
+        if isinstance(value, (str, int, float, nn.Module, type(None))):
+            return False
+        undo = self._undo_of(value)
+        if undo is not None:
+            self._undo.append(undo)
+        return isinstance(value, tuple) or undo is not None
+
+    def _undo_of(self, value: Any) -> Callable[[], None] | None:
+        if isinstance(value, (list, set, dict)):
+            return _contents(value)
+        if isinstance(value, Tensor):
+            return None if id(value) in self._own else _values(value)
+        if isinstance(value, torch.Generator):
+            state = value.get_state()
+            return lambda: _ignore(value.set_state(state))
+        if isinstance(value, random.Random):
+            plain = value.getstate()
+            return lambda: value.setstate(plain)
+        if isinstance(value, np.random.Generator):
+            numbers = value.bit_generator.state
+            return lambda: setattr(value.bit_generator, "state", numbers)
+        if is_object(value) and type(value).__module__.partition(".")[0] not in _SYSTEM:
+            return _attributes(value)
+        return None
 
 
-def _copy_buffers(modules: list[nn.Module]) -> None:
-    copies: dict[int, torch.Tensor] = {}
+_SYSTEM = frozenset(sys.stdlib_module_names - {"collections", "types", "__main__"}) | {"torch", "numpy"}
+"""Objects of these may belong to other threads or to the system: locks, files, loggers, process groups."""
+
+
+def _ignore(_value: object) -> None:
+    return None
+
+
+def _contents(container: Any) -> Callable[[], None]:
+    before = list(container.items()) if isinstance(container, dict) else list(container)
+
+    def undo() -> None:
+        now = list(container.items()) if isinstance(container, dict) else list(container)
+        if _same(before, now):
+            return
+        if isinstance(container, list):
+            container[:] = before
+        else:
+            container.clear()
+            container.update(before)
+
+    return undo
+
+
+def _same(before: list[Any], now: list[Any]) -> bool:
+    """Whether two lists hold the same objects, or pairs of the same."""
+    if len(before) != len(now):
+        return False
+    pairs = zip(before, now, strict=True)
+    return all(a is b or (type(a) is tuple and len(a) == 2 and a[0] is b[0] and a[1] is b[1]) for a, b in pairs)
+
+
+def _attributes(value: Any) -> Callable[[], None]:
+    before = dict(vars(value))
+
+    def undo() -> None:
+        now = vars(value)
+        if not _same(list(before.items()), list(now.items())):
+            now.clear()
+            now.update(before)
+
+    return undo
+
+
+def _values(tensor: Tensor) -> Callable[[], None] | None:
+    """Undoes writes into a tensor that is neither parameter nor buffer; torch counts them."""
+    if tensor.is_meta or tensor.is_inference() or tensor.layout != torch.strided:
+        return None
+    version, copy = tensor._version, tensor.detach().clone()
+
+    def undo() -> None:
+        if tensor._version != version:
+            with torch.no_grad():
+                tensor.detach().copy_(copy)
+
+    return undo
+
+
+def _own_tensors(modules: Iterable[nn.Module]) -> set[int]:
+    """Parameters, and buffers, which have copies."""
+    registries = [registry for module in modules for registry in (module._parameters, module._buffers)]
+    return {id(tensor) for registry in registries for tensor in registry.values() if tensor is not None}
+
+
+def _copy_buffers(modules: Iterable[nn.Module]) -> None:
+    copies: dict[int, Tensor] = {}
     for module in modules:
         for name, buffer in module._buffers.items():
             if buffer is not None:
