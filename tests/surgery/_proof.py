@@ -130,6 +130,6 @@ def zeroed(model: nn.Module, plan: Plan) -> nn.Module:
         for path, tensor in (*model.named_parameters(), *model.named_buffers()):
             for dim, kept in enumerate(plan.kept(path)):
                 gone = torch.ones(tensor.shape[dim], dtype=torch.bool).index_fill_(0, kept, False)
-                if gone.any():
+                if gone.any() and tensor.is_floating_point():
                     tensor.index_fill_(dim, gone.nonzero().squeeze(1), 0)
     return model

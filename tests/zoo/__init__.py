@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.zoo import attending, convolutional, dense, joined, written
+from tests.zoo import attending, convolutional, dense, indexed, joined, written
 from tests.zoo._entry import Entry
 
 __all__ = ["ZOO", "Entry"]
@@ -13,5 +13,6 @@ ZOO: Mapping[str, Entry] = {
     **joined.ENTRIES,
     **attending.ENTRIES,
     **written.ENTRIES,
+    **indexed.ENTRIES,
 }
 """Name to model."""

@@ -58,23 +58,6 @@ class Writes(nn.Module):
         return out
 
 
-class Permuted(nn.Module):
-    """Channels reordered by an index that is a buffer."""
-
-    def __init__(self, how: str) -> None:
-        super().__init__()
-        self.how = how
-        self.first, self.hidden, self.last = nn.Linear(6, 8), nn.Linear(8, 7), nn.Linear(7, 4)
-        self.register_buffer("order", torch.tensor([3, 1, 0, 2, 7, 6, 5, 4]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        order = self.get_buffer("order")
-        x = self.first(x)
-        x = x[:, order] if self.how == "index" else x.index_select(1, order)
-        out: Tensor = self.last(F.gelu(self.hidden(F.gelu(x))))
-        return out
-
-
 class Table(nn.Module):
     """Relative positions: a table addressed by an index buffer, as in windowed attention."""
 
@@ -269,11 +252,9 @@ ENTRIES = {
         f"write_{how}": Entry(build=partial(Writes, how), arguments=_IN, axes=_HIDDEN)
         for how in ("slice", "view", "copy", "rows", "literal")
     },
-    "index_buffer": Entry(build=lambda: Permuted("index"), arguments=_IN, axes=_HIDDEN, fixed=(r"first\.weight\[0\]",)),
-    "index_select": Entry(
-        build=lambda: Permuted("select"), arguments=_IN, axes=_HIDDEN, fixed=(r"first\.weight\[0\]",)
+    "position_table": Entry(
+        build=Table, arguments=image(4, 6), axes={"qk:head": 2, "qk:head_dim": 5, "value": 4}, fixed=(r"table\[0\]",)
     ),
-    "position_table": Entry(build=Table, arguments=image(4, 6), axes={"qk": 5, "value": 4}, fixed=(r"table\[0\]",)),
     "data_dependent": Entry(build=Branching, arguments=_IN, axes={"first": 8}),
     "unused": Entry(build=Unused, arguments=_IN, axes={"first": 8}, fixed=(r"spare\.weight\[0\].*not used",)),
     **{
@@ -301,7 +282,7 @@ ENTRIES = {
         for how in ("parts", "halves", "scale", "nested")
     },
     "literal_zeros": Entry(
-        build=lambda: Literal("zeros"), arguments=_IN, axes=_HIDDEN, fixed=(r"first\.weight\[0\].*aten\.add",)
+        build=lambda: Literal("zeros"), arguments=_IN, axes=_HIDDEN, fixed=(rf"first\.weight\[0\].*{_HERE}",)
     ),
     "derived_from_tensor": Entry(
         build=lambda: Derived("from_tensor"), arguments=_IN, axes={"first:hidden.1": 3, "first:hidden.2": 4}

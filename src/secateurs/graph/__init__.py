@@ -5,7 +5,7 @@ from secateurs.graph._cost import Cost
 from secateurs.graph._graph import Graph
 from secateurs.graph._inputs import rebuild_inputs
 from secateurs.graph._outputs import tensors_in
-from secateurs.graph._plan import Cut, Edit, Plan
+from secateurs.graph._plan import Cut, Edit, Plan, Renumber
 from secateurs.graph._trace import free_attention, masked_run, trace
 from secateurs.graph._untouched import untouched
 
@@ -19,6 +19,7 @@ __all__ = [
     "Kind",
     "Member",
     "Plan",
+    "Renumber",
     "free_attention",
     "masked_run",
     "rebuild_inputs",

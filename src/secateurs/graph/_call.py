@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from secateurs.graph._indices import Integers
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._masks import MaskAlgebra, is_gone
+from secateurs.graph._provenance import user_frame
 from secateurs.graph._record import (
     Info,
     Labels,
@@ -34,6 +36,7 @@ class Run(Protocol):
     algebra: Algebra | MaskAlgebra
     roots: Mapping[int, Info]
     record: Record | None
+    values: Mapping[str, Integers]
     modules: list[str]
     sized: bool
     scopes: dict[str, Any]
@@ -41,6 +44,9 @@ class Run(Protocol):
 
     def info(self, tensor: Tensor) -> Info:
         """Labels and more of a tensor."""
+
+    def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What an operator returns."""
 
     def fresh(self, n: int) -> Label:
         """A label of `n` units that come into being here."""
@@ -59,7 +65,9 @@ class Call:
         self._out: Any = None
         self._done = False
         self._assigned = False
+        self._viewed = False
         self._zeros: list[tuple[int, int, Label]] = []
+        self._indices: set[str] = set()
 
     # ------------------------------------------------------------------ reading
 
@@ -97,7 +105,7 @@ class Call:
     def out(self) -> Any:
         """The result; the operator runs now if it has not."""
         if not self._done:
-            self.put(self.func(*self._masked_args(), **self.kwargs))
+            self.put(self.mode.run(self.func, self._masked_args(), self.kwargs))
         return self._out
 
     def put(self, result: Any) -> None:
@@ -187,7 +195,7 @@ class Call:
 
     def assign_view(self, *outputs: Sequence[Label | None]) -> None:
         """`assign` for views: they keep the origin of the first argument."""
-        self._assigned = True
+        self._assigned = self._viewed = True
         source = self.mode.info(self.args[0])
         results = self.out if isinstance(self.out, (tuple, list)) else [self.out]
         for tensor, labels in zip(results, outputs, strict=True):
@@ -224,6 +232,12 @@ class Call:
         where = self.mode.modules[-1]
         self.mode.record.terms.append(Term(where=where, factor=factor, labels=labels, backward=backward))
 
+    def index(self, path: str, counted: Label) -> None:
+        """The call uses integers of the model as an index: their values count the positions of a dim."""
+        self._indices.add(path)
+        if self.mode.record is not None:
+            self.mode.record.counted.setdefault(path, []).append(counted)
+
     def size(self, name: str, label: Label | None, literal: int) -> None:
         """The operator takes the size of `label` as an argument called `name`; tie it to where it came from."""
         if self.mode.record is None or label is None:
@@ -250,9 +264,15 @@ class Call:
             path = self.mode.info(tensor).origin
             if path is not None:
                 record.used.add(path)
+                if path in self.mode.values and not self._viewed:
+                    self._read_otherwise(record, path)
         for tensor in (*self.tensors, *tree_leaves(self.out)):
             if isinstance(tensor, Tensor):
                 touch(record, tensor, self.mode.info(tensor))
+
+    def _read_otherwise(self, record: Record, path: str) -> None:
+        if path not in self._indices:
+            record.otherwise.setdefault(path, f"read by {self.name} at {user_frame()}")
 
     def uncounted(self) -> None:
         """Note that this call computes something that is not in the multiply-adds."""

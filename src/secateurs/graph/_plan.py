@@ -13,7 +13,7 @@ from secateurs._errors import PlanError
 from secateurs._files import write_json
 from secateurs.graph._cost import Cost
 
-__all__ = ["Cut", "Edit", "Plan"]
+__all__ = ["Cut", "Edit", "Plan", "Renumber"]
 
 _FORMAT = 1
 
@@ -51,6 +51,17 @@ class Edit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Renumber:
+    """A buffer whose values count the positions of a dim that loses some.
+
+    Every value goes down by the number of removed positions below it.
+    """
+
+    path: str
+    removed: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is removed from a model, and everything that carrying it out needs.
 
@@ -59,6 +70,7 @@ class Plan:
         sizes: axis name to its size before the cut, for every axis of the graph.
         cuts: positions removed from parameters and buffers.
         edits: attributes to set.
+        renumbered: index buffers whose values follow the cut of the dim that they count.
         replaced: paths of `nn.MultiheadAttention` modules that make way for one with free inner sizes.
         shapes: shape of every parameter and buffer before the cut.
         aliases: paths of tied tensors to the path that `cuts` uses for them.
@@ -70,6 +82,7 @@ class Plan:
     sizes: Mapping[str, int]
     cuts: tuple[Cut, ...]
     edits: tuple[Edit, ...]
+    renumbered: tuple[Renumber, ...] = ()
     replaced: tuple[str, ...]
     shapes: Mapping[str, tuple[int, ...]]
     aliases: Mapping[str, str]
@@ -132,6 +145,7 @@ class Plan:
         content: dict[str, Any] = {"format": _FORMAT, "removed": dict(self.removed), "sizes": dict(self.sizes)}
         content["cuts"] = [asdict(cut) for cut in self.cuts]
         content["edits"] = [asdict(edit) for edit in self.edits]
+        content["renumbered"] = [asdict(entry) for entry in self.renumbered]
         content["replaced"] = list(self.replaced)
         content["shapes"] = {path: list(shape) for path, shape in self.shapes.items()}
         content["aliases"], content["inputs"] = dict(self.aliases), self.inputs
@@ -153,6 +167,10 @@ class Plan:
                 sizes={str(k): int(v) for k, v in content["sizes"].items()},
                 cuts=tuple(Cut(**{**cut, "removed": _integers(cut["removed"])}) for cut in content["cuts"]),
                 edits=tuple(Edit(**edit) for edit in content["edits"]),
+                renumbered=tuple(
+                    Renumber(path=entry["path"], removed=_integers(entry["removed"]))
+                    for entry in content.get("renumbered", [])
+                ),
                 replaced=tuple(str(path) for path in content["replaced"]),
                 shapes={str(k): _integers(v) for k, v in content["shapes"].items()},
                 aliases={str(k): str(v) for k, v in content["aliases"].items()},
@@ -177,6 +195,9 @@ class Plan:
             size = self.sizes[name]
             if not all(0 <= unit < size for unit in units) or not 0 < len(set(units)) < size:
                 raise ValueError(f"units {units[:5]}... of axis {name} of size {size}")
+        for entry in self.renumbered:
+            if entry.path not in self.shapes or any(n < 0 for n in entry.removed) or not entry.removed:
+                raise ValueError(f"positions {entry.removed[:5]}... counted by {entry.path}")
         for edit in self.edits:
             edit.check()
         for cost in (self.before, self.cost):

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from secateurs._errors import PlanError
 from secateurs.graph import Plan
-from secateurs.surgery._cut import check_fits, copy_model, cut_model
+from secateurs.surgery._cut import check_fits, check_values, copy_model, cut_model
 from secateurs.surgery._masked import example_of, graph_of
 from secateurs.surgery._optimizer import check_optimizer, cut_optimizer
 from secateurs.surgery._verify import Proof, verify
@@ -94,6 +94,7 @@ def apply(
     """
     start = time.perf_counter()
     check_fits(model, plan)
+    check_values(model, plan)
     if optimizer is not None:
         check_optimizer(optimizer, model, plan)
     originals = dict(model.named_parameters())

@@ -2,15 +2,15 @@
 
 import copy
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from secateurs._errors import PlanError
-from secateurs.graph import Cut, Edit, Plan, free_attention
+from secateurs.graph import Cut, Edit, Plan, Renumber, free_attention
 
-__all__ = ["check_fits", "copy_model", "cut_model", "cut_tensor", "cuts_by_path", "tensors_of"]
+__all__ = ["check_fits", "check_values", "copy_model", "cut_model", "cut_tensor", "cuts_by_path", "tensors_of"]
 
 _CURE = "Apply a plan to the model it was made for, before any other cut."
 
@@ -38,6 +38,27 @@ def check_fits(model: nn.Module, plan: Plan) -> None:
     for edit in plan.edits:
         if not _is_inner(edit, plan):
             _check_edit(model, edit)
+
+
+def check_values(model: nn.Module, plan: Plan, skip: Container[str] = ()) -> None:
+    """Refuse a model whose index buffers, once cut, would still name positions that go; some may be skipped.
+
+    Raises:
+        PlanError: with the buffer; nothing was changed.
+    """
+    tensors, cuts = tensors_of(model), cuts_by_path(plan)
+    for entry in plan.renumbered:
+        if entry.path in skip:
+            continue
+        values = tensors[entry.path]
+        if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
+            raise PlanError(entry.path, wanted="integers", got=str(values.dtype), cure=_CURE)
+        if values.is_meta:
+            continue
+        kept = cut_tensor(values, cuts.get(entry.path, ()))
+        if torch.isin(kept.cpu(), torch.tensor(entry.removed)).any():
+            got = "values that name removed positions"
+            raise PlanError(entry.path, wanted="the values that the plan was made for", got=got, cure=_CURE)
 
 
 def _is_inner(edit: Edit, plan: Plan) -> bool:
@@ -118,8 +139,16 @@ def cut_model(model: nn.Module, plan: Plan) -> None:
         tensor.data = cut_tensor(tensor.data, cuts)
         if grad is not None:
             tensor.grad = cut_tensor(grad, cuts)
+    for entry in plan.renumbered:
+        _renumber(tensors[entry.path], entry)
     for edit in plan.edits:
         _set(model.get_submodule(edit.path), edit)
+
+
+def _renumber(values: Tensor, entry: Renumber) -> None:
+    """Take from every value the number of removed positions below it."""
+    if not values.is_meta:
+        values -= torch.bucketize(values, torch.tensor(sorted(entry.removed), device=values.device)).to(values.dtype)
 
 
 def _set(module: nn.Module, edit: Edit) -> None:

@@ -11,7 +11,7 @@ from secateurs._errors import FileError, SecateursError
 from secateurs._files import load_tensors, save_tensors
 from secateurs.graph import Plan
 from secateurs.surgery._apply import HISTORY, Result
-from secateurs.surgery._cut import check_fits, cut_model
+from secateurs.surgery._cut import check_fits, check_values, cut_model
 
 __all__ = ["load", "save"]
 
@@ -60,6 +60,7 @@ def load(path: str | Path, factory: Callable[[], nn.Module]) -> nn.Module:
         raise FileError(str(path), wanted="a torch.nn.Module from the factory", got=type(model).__name__, cure=cure)
     for plan in plans:
         check_fits(model, plan)
+        check_values(model, plan, skip=tensors)
         cut_model(model, plan)
         vars(model)[HISTORY] = (*getattr(model, HISTORY, ()), plan)
     _load_weights(model, tensors, str(path))

@@ -1,11 +1,51 @@
 """New tensors whose contents do not come from their argument."""
 
+from typing import Any
+
+import numpy as np
+
 from secateurs.graph._call import Call
+from secateurs.graph._labels import Label
+from secateurs.graph._provenance import TensorSize
+from secateurs.graph._record import SizeUse
 from secateurs.graph.rules._registry import register
 
+_UNSIZED = np.zeros((0, 1), dtype=np.int64)
+"""Takes the place of a dim without units in the list of dims that came into being."""
 
-@register("new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided", "empty", "zeros", "ones", "full")
+
+@register("new_empty", "new_zeros", "new_ones", "new_full", "empty", "zeros", "ones", "full")
+def uniform(call: Call) -> None:
+    """Every position alike: a dim follows the size that the code asks for, or stays where that is a literal."""
+    given = call.mode.scopes.get("sizes", ())
+    shape = call.out.shape
+    asked = given if len(given) == len(shape) else [None for _ in shape]
+    call.assign([_sized(call, int(size), one) for size, one in zip(shape, asked, strict=True)])
+    if call.name.endswith("zeros"):
+        call.out._secateurs_zeros = call.out._version
+
+
+def _sized(call: Call, size: int, asked: tuple[Any, str] | None) -> Label | None:
+    if size == 1:
+        return None
+    expression, where = asked or (None, "")
+    if isinstance(expression, TensorSize) and len(expression.label) == size:
+        return expression.label
+    if call.mode.record is None:
+        return call.mode.fresh(size)
+    if asked is None:
+        call.mode.record.made.append(_UNSIZED)
+        return None
+    label = call.mode.fresh(size)
+    if expression is None:
+        call.algebra.fix(label, f"size {size} is written in the code at {where}")
+    else:
+        call.mode.record.sizes.append(SizeUse(expression=expression, label=label, where=where))
+    return label
+
+
 @register("arange", "linspace", "eye", "rand", "randn", "randint", "scalar_tensor", "empty_strided", "tril_indices")
+@register("new_empty_strided", "randperm", "triu_indices", "logspace", "normal", "bartlett_window", "hann_window")
 def create(call: Call) -> None:
     """No dim of the result has units: what it is combined with stays."""
     call.assign([None for _ in call.out.shape])

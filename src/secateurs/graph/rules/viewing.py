@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from secateurs.graph._call import Call
 from secateurs.graph._labels import Label
@@ -57,15 +58,29 @@ def _groups(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int]
     return groups
 
 
-@register("alias", "detach", "clone", "contiguous", "_to_copy", "lift_fresh", "zeros_like", "ones_like", "empty_like")
-@register("full_like", "rand_like", "randn_like", "bernoulli", "native_dropout", "dropout", "resolve_conj", "positive")
+@register("alias", "detach", "clone", "contiguous", "_to_copy", "lift_fresh", "resolve_conj", "positive")
 def same(call: Call) -> None:
-    """Every dim stays what it is."""
-    labels = call.labels(call.args[0])
-    if isinstance(call.out, (tuple, list)):
-        call.assign(*[labels for _ in call.out])
+    """Every dim stays what it is, and so do the values."""
+    data = call.args[0]
+    if _rounds(data.dtype, call.out.dtype):
+        call.assign(call.labels(data))
     else:
-        call.assign_view(labels)
+        call.assign_view(call.labels(data))
+
+
+def _rounds(before: torch.dtype, after: torch.dtype) -> bool:
+    """Whether integers lose their values."""
+    return not before.is_floating_point and after not in (before, torch.int64, torch.int32)
+
+
+@register("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like")
+@register("bernoulli", "native_dropout", "dropout")
+def alike(call: Call) -> None:
+    """Every dim stays what it is, with other values in it."""
+    results = call.out if isinstance(call.out, (tuple, list)) else [call.out]
+    call.assign(*[call.labels(call.args[0]) for _ in results])
+    if call.name.endswith("zeros_like"):
+        call.out._secateurs_zeros = call.out._version
 
 
 @register("fill", "zero", "uniform", "normal", "random", "exponential")
