@@ -140,11 +140,11 @@ class _Search:
         node, first = start, None
         while (conflict := self._conflict(node)) is not None:
             first = first or conflict
-            joined = self._mended(node, conflict)
-            if joined is None:
+            grown = self._mended(node, conflict)
+            if grown is None:
                 self._stuck.update(dict.fromkeys(start, str(first)))
                 return
-            node = joined
+            node = grown
         if first is not None:
             self._join(node, first)
 
@@ -154,20 +154,38 @@ class _Search:
         self._why[node] = f"computed from each other at {conflict.where}"
 
     def _mended(self, node: tuple[int, ...], conflict: Conflict) -> tuple[int, ...] | None:
-        """The node joined with what makes the conflicting use hold, in the finest steps; all at once at last."""
-        near = {self._node[axis] for axis in self._involved(conflict.use) if axis not in self._stuck} - {node}
-        near = {other for other in near if not set(other) & set(node)}
-        trials = [self._merged(node, other) for other in near]
-        trials = sorted((trial for trial in trials if self._steps(trial) > 1), key=self._fineness)
-        everything = self._merged(node, *near)
-        for trial in (*trials, everything):
-            grown = len(trial) > len(node) and self._steps(trial) > 1
-            if grown and conflict.use not in {found.use for found in self._conflicts(trial)}:
-                return trial
-        return None
+        """The node joined with others until the conflicting group of uses holds, and all groups that this touches."""
+        waiting = [self._group_of[conflict.use]]
+        while waiting:
+            found = self._first_conflict(node, waiting[-1])
+            if found is None:
+                waiting.pop()
+                continue
+            grown = self._joined(node, found)
+            if grown is None:
+                return None
+            added = set(grown) - set(node)
+            waiting += sorted(set().union(*[self._touching[axis] for axis in added]) - {waiting[-1]})
+            node = grown
+        return node
 
-    def _fineness(self, node: tuple[int, ...]) -> tuple[int, bool, tuple[int, ...]]:
-        return -self._steps(node), not any(self._axes[axis].kind == "head_dim" for axis in node), node
+    def _joined(self, node: tuple[int, ...], conflict: Conflict) -> tuple[int, ...] | None:
+        """The node with what makes the conflicting use hold: in the finest steps, breaking the least; else all."""
+        group = self._group_of[conflict.use]
+        near = {self._node[axis] for axis in self._involved(conflict.use) if axis not in self._stuck}
+        near = {other for other in near if not set(other) & set(node)}
+        trials = []
+        for other in near:
+            trial = self._merged(node, other)
+            if self._steps(trial) > 1:
+                broken = {found.use for found in self._conflicts(trial, {group})}
+                trials.append((conflict.use in broken, -self._steps(trial), len(broken), other, trial))
+        best = min(trials, default=None)
+        if best is not None and not best[0]:
+            return best[-1]
+        everything = self._merged(node, *near)
+        fits = len(near) > 1 and self._steps(everything) > 1 and self._first_conflict(everything, group) is None
+        return everything if fits else None
 
     def _involved(self, use: int) -> set[int]:
         """Axes of a use, and of the uses that set its attributes."""
@@ -186,11 +204,14 @@ class _Search:
         return gcd(*[self._axes[axis].size for axis in node])
 
     def _conflict(self, node: tuple[int, ...]) -> Conflict | None:
-        return next(iter(self._conflicts(node)), None)
+        touched: set[int] = set().union(*[self._touching[axis] for axis in node])
+        return next(iter(self._conflicts(node, touched)), None)
 
-    def _conflicts(self, node: tuple[int, ...]) -> Iterable[Conflict]:
-        """What the code cannot follow when one step goes, half of them, or all but one."""
-        groups = sorted(set().union(*[self._touching[axis] for axis in node]))
+    def _first_conflict(self, node: tuple[int, ...], group: int) -> Conflict | None:
+        return next(iter(self._conflicts(node, {group})), None)
+
+    def _conflicts(self, node: tuple[int, ...], groups: Iterable[int]) -> Iterable[Conflict]:
+        """What the code cannot follow when one step goes, a third of them, half of them, or all but one."""
         uses = sorted(use for group in groups for use in self._solver.groups[group])
         steps = self._steps(node)
         for removed in sorted({1, steps // 3, steps // 2, steps - 1} - {0, steps}):
