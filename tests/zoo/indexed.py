@@ -125,12 +125,12 @@ class Shared(nn.Module):
     def __init__(self, *, second: int) -> None:
         super().__init__()
         self.first, self.second = nn.Linear(6, 8), nn.Linear(6, second)
-        self.hidden, self.last = nn.Linear(10, 7), nn.Linear(7, 4)
+        self.hidden, self.last = nn.Linear(18, 7), nn.Linear(7, 4)
         self.register_buffer("some", torch.tensor([1, 5, 2, 7, 0]))
 
     def forward(self, x: Tensor) -> Tensor:
         some = self.get_buffer("some")
-        y = torch.cat([self.first(x)[:, some], self.second(x)[:, some]], 1)
+        y = torch.cat([self.first(x)[:, some], self.second(x)[:, some], self.first(x)], 1)
         out: Tensor = self.last(F.gelu(self.hidden(F.gelu(y))))
         return out
 

@@ -63,9 +63,9 @@ class Table(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.heads = 2
-        self.table, self.qk = nn.Parameter(torch.zeros(7, 2)), nn.Linear(6, 10)
-        self.value, self.out = nn.Linear(6, 8), nn.Linear(8, 4)
+        self.heads = 3
+        self.table, self.qk = nn.Parameter(torch.zeros(7, 3)), nn.Linear(6, 15)
+        self.value, self.out = nn.Linear(6, 12), nn.Linear(12, 4)
         places = torch.arange(4)
         self.register_buffer("index", places[:, None] - places[None] + 3)
 
@@ -253,7 +253,7 @@ ENTRIES = {
         for how in ("slice", "view", "copy", "rows", "literal")
     },
     "position_table": Entry(
-        build=Table, arguments=image(4, 6), axes={"qk:head": 2, "qk:head_dim": 5, "value": 4}, fixed=(r"table\[0\]",)
+        build=Table, arguments=image(4, 6), axes={"qk:head": 3, "qk:head_dim": 5, "value": 4}, fixed=(r"table\[0\]",)
     ),
     "data_dependent": Entry(build=Branching, arguments=_IN, axes={"first": 8}),
     "unused": Entry(build=Unused, arguments=_IN, axes={"first": 8}, fixed=(r"spare\.weight\[0\].*not used",)),

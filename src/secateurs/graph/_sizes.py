@@ -262,6 +262,18 @@ def _named(mode: SizeMode, values: Mapping[str, Any], call: Callable[[], Any]) -
     return _scoped(mode, scopes, call)
 
 
+def _looked_at(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Python takes the values, and what it does with them goes unseen."""
+    record, info = mode.mode.record, mode.mode.info(args[0])
+    if record is not None:
+        where = user_frame()
+        for label in info.labels:
+            mode.mode.algebra.fix(label, f"its values are looked at at {where} ({func.__name__})")
+        if info.origin is not None:
+            record.otherwise.setdefault(info.origin, f"read by {func.__name__} at {where}")
+    return func(*args, **kwargs)
+
+
 def _factory(first: int, last: int | None = None) -> Handler:
     """Tensors of one value: their sizes are arguments `first` to `last`."""
 
@@ -421,6 +433,7 @@ _HANDLERS: dict[Any, Handler] = {
     **dict.fromkeys((Tensor.chunk, torch.chunk), _chunk),
     **dict.fromkeys((torch.zeros, torch.ones, torch.empty), _factory(0)),
     **dict.fromkeys((Tensor.new_zeros, Tensor.new_ones, Tensor.new_empty), _factory(1)),
+    **dict.fromkeys((Tensor.tolist, Tensor.numpy, Tensor.__array__), _looked_at),
     torch.full: _factory(0, 1),
     Tensor.new_full: _factory(1, 2),
     **dict.fromkeys((F.conv1d, F.conv2d, F.conv3d), _groups(6)),
