@@ -18,6 +18,7 @@ from secateurs.graph._record import (
     Labels,
     Mark,
     MarkKind,
+    Product,
     Record,
     SizeUse,
     Term,
@@ -222,6 +223,15 @@ class Call:
         if producer is not None:
             path = self.mode.info(producer).origin or self.mode.modules[-1]
         self.mode.record.marks.append(Mark(kind=kind, label=label, path=path, why=self.why(text) if text else ""))
+
+    def separate(self, label: Label | None, weight: Tensor | None = None) -> None:
+        """Each of these units comes from its own rows of the weight, so that those rows may go alone."""
+        record = self.mode.record
+        if record is None or label is None:
+            return
+        operands = tuple(self.mode.info(tensor).origin for tensor in self.tensors)
+        path = None if weight is None else self.mode.info(weight).origin
+        record.products.append(Product(label, path, operands, record.operators))
 
     def macs(self, dims: Sequence[tuple[int, Label | None]], operands: Sequence[Tensor]) -> None:
         """Multiply-adds of this call: the product of the dims, each a size and its label."""

@@ -14,7 +14,10 @@ __all__ = [
     "Labels",
     "Mark",
     "MarkKind",
+    "Moment",
     "NumberUse",
+    "Passage",
+    "Product",
     "Record",
     "SizeUse",
     "Storage",
@@ -89,6 +92,37 @@ class NumberUse:
     where: str
 
 
+class Product(NamedTuple):
+    """An operator after which every unit depends on its own rows of some weights alone, beside what is shared."""
+
+    label: Label
+    weight: str | None
+    """Path of the weight whose rows make the units; `None` where it only scales them (a batch norm)."""
+    operands: tuple[str | None, ...]
+    """Paths of all tensors that it takes; `None` for those that are no weights."""
+    operator: int
+
+
+class Moment(NamedTuple):
+    """How far a trace has got: how many operators, size uses and terms there are."""
+
+    operators: int
+    sizes: int
+    terms: int
+
+
+class Passage(NamedTuple):
+    """A call of a module that returned a tensor."""
+
+    path: str
+    start: Moment
+    end: Moment
+    labels: Labels
+    storage: int
+    version: int
+    """How often the storage was written to since it was made."""
+
+
 @dataclass(kw_only=True)
 class Record:
     """All that a trace writes down beside the labels."""
@@ -110,7 +144,16 @@ class Record:
     """Integers of the model that some call reads other than as an index, and where."""
     made: list[Label] = field(default_factory=list)
     """Labels of dims that operators brought in, in order."""
+    products: list[Product] = field(default_factory=list)
+    passages: list[Passage] = field(default_factory=list)
+    """Calls of modules, inner ones before those around them."""
+    sums: list[Label] = field(default_factory=list)
+    """Labels of whole tensors that are added to others."""
     operators: int = 0
+
+    def moment(self) -> Moment:
+        """Now."""
+        return Moment(self.operators, len(self.sizes), len(self.terms))
     notes: list[str] = field(default_factory=list)
     """What a reader of the graph has to know about how it was found."""
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 
@@ -21,7 +20,7 @@ from secateurs.graph._mode import LabelMode
 from secateurs.graph._multihead import FreeMultiheadAttention
 from secateurs.graph._outputs import Outputs, handed_on, tensors_in
 from secateurs.graph._provenance import tag_attributes
-from secateurs.graph._record import Info, Record
+from secateurs.graph._record import Info, Moment, Passage, Record
 from secateurs.graph._sizes import SizeMode
 from secateurs.graph._structure import map_tensors
 from secateurs.graph._untouched import untouched
@@ -237,14 +236,20 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _module_paths(model: nn.Module, mode: LabelMode) -> Iterator[None]:
-    """Keeps the path of the running module on `mode.modules`."""
+    """Keeps the path of the running module on `mode.modules`, and notes what modules return."""
     paths: dict[int, str] = {id(module): path for path, module in model.named_modules()}
+    starts: list[Moment] = []
+    record = mode.record or Record()
 
     def enter(module: nn.Module, _args: Any) -> None:
         mode.modules.append(paths.get(id(module), mode.modules[-1]))
+        starts.append(record.moment())
 
-    def leave(_module: nn.Module, _args: Any, _output: Any) -> None:
-        mode.modules.pop()
+    def leave(module: nn.Module, _args: Any, output: Any) -> None:
+        path, start = mode.modules.pop(), starts.pop()
+        if isinstance(output, Tensor) and id(module) in paths:
+            labels, storage = mode.info(output).labels, output.untyped_storage()._cdata
+            record.passages.append(Passage(path, start, record.moment(), labels, storage, output._version))
 
     register: list[Callable[..., Any]] = [
         nn.modules.module.register_module_forward_pre_hook,

@@ -13,6 +13,7 @@ from secateurs.graph.rules import (
     normalisation,
     pooling,
     reduction,
+    summing,
     viewing,
 )
 from secateurs.graph.rules._registry import RULES, is_composite, register, rule_for, unknown
@@ -34,6 +35,7 @@ __all__ = [
     "reduction",
     "register",
     "rule_for",
+    "summing",
     "unknown",
     "viewing",
 ]

@@ -10,7 +10,7 @@ from torch import Tensor
 from secateurs.graph._call import Call, Rule
 from secateurs.graph._labels import Label
 
-__all__ = ["RULES", "broadcast", "is_composite", "register", "rule_for", "unknown"]
+__all__ = ["RULES", "broadcast", "elementwise", "is_composite", "register", "rule_for", "unknown"]
 
 RULES: dict[str, Rule] = {}
 """Operator name without overload, for example `aten::mm`, to its rule."""

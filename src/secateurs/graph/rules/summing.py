@@ -1,0 +1,18 @@
+"""Sums of whole tensors: element-wise operators that tie the producers of what they add up."""
+
+from secateurs.graph._call import Call
+from secateurs.graph.rules._registry import elementwise, register
+
+
+@register("add", "sub", "addcmul")
+def add(call: Call) -> None:
+    """Position by position; a trace notes what is added to something of its own shape that is no weight."""
+    elementwise(call)
+    record = call.mode.record
+    if record is None:
+        return
+    shape = call.out.shape
+    infos = [call.mode.info(tensor) for tensor in call.tensors if tensor.shape == shape]
+    whole = [info for info in infos if info.origin is None]
+    if len(whole) > 1:
+        record.sums += [label for info in whole for label in info.labels if label is not None]
