@@ -45,8 +45,9 @@ class Edit:
             ValueError: with the edit.
         """
         texts = isinstance(self.path, str) and isinstance(self.name, str)
+        private = texts and any(part.startswith("_") for part in self.name.split("."))
         numbers = (self.before, self.after, 0 if self.index is None else self.index)
-        if not texts or self.name.startswith("_") or any(type(n) is not int or n < 0 for n in numbers):
+        if not texts or private or any(type(n) is not int or n < 0 for n in numbers):
             raise ValueError(f"an edit that no plan has: {self}")
 
 

@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Attribute:
-    """An integer attribute of a module, or one element of a tuple of integers."""
+    """An integer attribute of a module, or one element of a tuple or list of integers."""
 
     path: str
     name: str
@@ -172,7 +172,7 @@ def expression_of(value: Any) -> Expression:
 
 
 def tag_attributes(model: nn.Module, watcher: Watcher) -> Callable[[], None]:
-    """Replace sizes that modules hold by tagged ones: positive integers, and tuples of them.
+    """Replace sizes that modules hold by tagged ones: positive integers, and tuples and lists of them.
 
     Also those in plain objects that modules hold (configurations), under dotted names.
 
@@ -200,9 +200,9 @@ def _tag(path: str, prefix: str, attributes: dict[str, Any], watcher: Watcher) -
             continue
         if _is_size(value):
             attributes[name] = Tagged(value, Attribute(path, prefix + name, None, value), watcher)
-        elif type(value) in (tuple, torch.Size) and value and all(_is_size(item) for item in value):
-            tags = (Tagged(item, Attribute(path, prefix + name, i, item), watcher) for i, item in enumerate(value))
-            attributes[name] = tuple(tags)
+        elif type(value) in (tuple, list, torch.Size) and value and all(_is_size(item) for item in value):
+            tags = [Tagged(item, Attribute(path, prefix + name, i, item), watcher) for i, item in enumerate(value)]
+            attributes[name] = tags if type(value) is list else tuple(tags)
 
 
 def _is_plain_object(name: str, value: Any) -> bool:

@@ -3,6 +3,7 @@
 import copy
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +75,8 @@ def _module(model: nn.Module, path: str) -> nn.Module:
 
 
 def _check_edit(model: nn.Module, edit: Edit) -> None:
-    value = getattr(_module(model, edit.path), edit.name, None)
+    holder, name = _holder(_module(model, edit.path), edit.name)
+    value = getattr(holder, name, None)
     if edit.index is not None:
         value = value[edit.index] if isinstance(value, (tuple, list)) and edit.index < len(value) else None
     if value != edit.before:
@@ -152,9 +154,22 @@ def _renumber(values: Tensor, entry: Renumber) -> None:
 
 
 def _set(module: nn.Module, edit: Edit) -> None:
-    if edit.index is None:
-        setattr(module, edit.name, edit.after)
-        return
-    values = list(getattr(module, edit.name))
-    values[edit.index] = edit.after
-    setattr(module, edit.name, tuple(values))
+    holder, name = _holder(module, edit.name)
+    value: Any = edit.after
+    if edit.index is not None:
+        values = list(getattr(holder, name))
+        values[edit.index] = edit.after
+        value = values if isinstance(getattr(holder, name), list) else tuple(values)
+    if isinstance(holder, nn.Module):
+        setattr(holder, name, value)
+    else:
+        vars(holder)[name] = value  # settings may be frozen
+
+
+def _holder(module: nn.Module, name: str) -> tuple[Any, str]:
+    """The object that holds an attribute, and its last name: settings in a plain object have dotted names."""
+    *path, last = name.split(".")
+    holder: Any = module
+    for part in path:
+        holder = getattr(holder, part, None)
+    return holder, last
