@@ -67,6 +67,8 @@ class Shadows:
             if result is not None:
                 return result
         tensors = list(_tensors((*args, *kwargs.values())))
+        if not tensors and func in _FACTORIES and (kwargs.get("dtype") or torch.get_default_dtype()).is_floating_point:
+            return func(*args, **{**kwargs, "device": _META})
         if not any(tensor.is_meta for tensor in tensors):
             return func(*args, **kwargs)
         if not all(tensor.is_meta for tensor in tensors):
@@ -85,6 +87,16 @@ class Shadows:
                 raise NotImplementedError(f"{func} writes what is not known into {name}")
 
 
+_FACTORIES = frozenset(
+    (
+        torch.ops.aten.zeros.default,
+        torch.ops.aten.ones.default,
+        torch.ops.aten.empty.memory_format,
+        torch.ops.aten.rand.default,
+        torch.ops.aten.randn.default,
+    )
+)
+"""What code makes to write into or to add: floating ones need no contents."""
 _TO_COPY = torch.ops.aten._to_copy.default
 
 
