@@ -1,13 +1,17 @@
 """What may be cut: the traced graph, its axes, its cost under any plan, and plans."""
 
+from secateurs.graph._arguments import arguments_of
 from secateurs.graph._axes import Axis, Fixed, Kind, Member
 from secateurs.graph._cost import Cost
 from secateurs.graph._graph import Graph
 from secateurs.graph._inputs import rebuild_inputs
-from secateurs.graph._outputs import tensors_in
+from secateurs.graph._mode import LabelMode
+from secateurs.graph._outputs import Outputs, handed_on, tensors_in
 from secateurs.graph._plan import Cut, Edit, Plan, Renumber
+from secateurs.graph._structure import map_tensors
 from secateurs.graph._trace import free_attention, masked_run, trace
 from secateurs.graph._untouched import untouched
+from secateurs.graph._wrappers import readable, unwrapped
 
 __all__ = [
     "Axis",
@@ -17,13 +21,20 @@ __all__ = [
     "Fixed",
     "Graph",
     "Kind",
+    "LabelMode",
     "Member",
+    "Outputs",
     "Plan",
     "Renumber",
+    "arguments_of",
     "free_attention",
+    "handed_on",
+    "map_tensors",
     "masked_run",
+    "readable",
     "rebuild_inputs",
     "tensors_in",
     "trace",
     "untouched",
+    "unwrapped",
 ]

@@ -32,6 +32,7 @@ class Graph:
         axes: every prunable dimension, in execution order of its first producer.
         couplings: axes that only follow one another when cut by equal shares.
         fixed: what may not be cut, and why.
+        free_outputs: whether the widths of the outputs may shrink.
         notes: what to know about how it was found, for example that the code depends on the example's values.
     """
 
@@ -46,7 +47,7 @@ class Graph:
         weights: Mapping[str, Info],
     ) -> None:
         self.model, self.args, self.kwargs = model, args, dict(kwargs)
-        self.notes = tuple(record.notes)
+        self.notes, self.free_outputs = tuple(record.notes), record.free_outputs
         self.algebra, self.weights, self.operators, self.made = algebra, weights, record.operators, record.made
         self._counted = {path: labels[0] for path, labels in record.counted.items()}
         tie_attributes(algebra, record)
@@ -152,7 +153,7 @@ class Graph:
             replaced=replaced,
             shapes=self.shapes,
             aliases=_aliases(self.model),
-            inputs=describe_inputs(self.args, self.kwargs),
+            inputs=describe_inputs(self.args, self.kwargs, free_outputs=self.free_outputs),
             before=self.cost(),
             cost=self.counts.cost(roots),
             graph=self,

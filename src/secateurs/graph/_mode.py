@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -10,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from secateurs.graph._call import Call
 from secateurs.graph._indices import Integers
 from secateurs.graph._labels import Algebra, Label
-from secateurs.graph._masks import MaskAlgebra
+from secateurs.graph._masks import MaskAlgebra, is_gone
 from secateurs.graph._meta import Shadows
 from secateurs.graph._outputs import Outputs
 from secateurs.graph._record import FOREVER, Info, Record, touch
@@ -72,11 +73,21 @@ class LabelMode(TorchDispatchMode):
 
     def keep_outputs(self, output: Outputs, *, free: bool) -> None:
         """The call returns these tensors: they stay alive, and unless `free` their sizes are promised."""
+        if self.record is not None:
+            self.record.free_outputs = free
         for tensor in (*output.promised, *output.internal):
             self.keep(tensor)
         for tensor in () if free else output.promised:
             for label in self.info(tensor).labels:
                 self.algebra.fix(label, "an output of the model")
+
+    def kept_part(self, tensor: Tensor) -> Tensor:
+        """A result of a masked run at the positions that are not gone."""
+        for dim, label in enumerate(self.info(tensor).labels):
+            if label is not None and is_gone(label).any():
+                kept = torch.from_numpy(np.flatnonzero(~is_gone(label))).to(tensor.device)
+                tensor = tensor.index_select(dim, kept)
+        return tensor
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

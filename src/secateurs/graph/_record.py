@@ -10,6 +10,7 @@ from secateurs.graph._labels import Label
 
 __all__ = [
     "FOREVER",
+    "Branch",
     "Info",
     "Labels",
     "Mark",
@@ -123,6 +124,31 @@ class Passage(NamedTuple):
     """How often the storage was written to since it was made."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Branch:
+    """A producer of a sum whose units can go alone.
+
+    Attributes:
+        path: of the module behind which zeros are put in.
+        dim: of that module's output, counted from the back.
+        wide: int array [n, k], the label of the stream, which the output has behind the scatter.
+        narrow: int array [n, k + 1], the label before it.
+        operator: number of the operator that follows the module's call.
+        storage: of the module's output.
+        sizes: attributes that the module asks the narrow size of.
+        owners: paths of the modules whose weights are narrow.
+    """
+
+    path: str
+    dim: int
+    wide: Label
+    narrow: Label
+    operator: int
+    storage: Storage
+    sizes: tuple[Any, ...]
+    owners: frozenset[str]
+
+
 @dataclass(kw_only=True)
 class Record:
     """All that a trace writes down beside the labels."""
@@ -149,11 +175,15 @@ class Record:
     """Calls of modules, inner ones before those around them."""
     sums: list[Label] = field(default_factory=list)
     """Labels of whole tensors that are added to others."""
+    branches: list[Branch] = field(default_factory=list)
     operators: int = 0
 
     def moment(self) -> Moment:
         """Now."""
         return Moment(self.operators, len(self.sizes), len(self.terms))
+
+    free_outputs: bool = False
+    """Whether the sizes of what the call returns may change."""
     notes: list[str] = field(default_factory=list)
     """What a reader of the graph has to know about how it was found."""
 

@@ -21,8 +21,8 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return model
 
 
-def readable(model: Any, *, where: str = "trace") -> nn.Module:
-    """The module to look at, without wrappers; says so where there were any.
+def readable(model: Any, *, where: str = "trace", warn: bool = True) -> nn.Module:
+    """The module to look at, without wrappers; with `warn`, says so where there were any.
 
     Raises:
         GraphError: not a module, or one whose weights cannot be read or cut.
@@ -31,7 +31,7 @@ def readable(model: Any, *, where: str = "trace") -> nn.Module:
         cure = "Pass the module itself, not its class or its name."
         raise GraphError(where, wanted="a torch.nn.Module", got=type(model).__name__, cure=cure)
     inner = unwrapped(model)
-    if inner is not model:
+    if warn and inner is not model:
         text = f"{type(model).__name__}: the {type(inner).__name__} in it is traced and cut; wrap the result again."
         warnings.warn(text, WrapperWarning, stacklevel=3)
     _check_modules(inner)

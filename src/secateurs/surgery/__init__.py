@@ -2,10 +2,12 @@
 
 from secateurs.graph import tensors_in
 from secateurs.surgery._apply import Report, Result, apply
+from secateurs.surgery._difference import relative_error
 from secateurs.surgery._files import load, save
+from secateurs.surgery._fill import fill_random
 from secateurs.surgery._masked import masked
 from secateurs.surgery._prune import prune
-from secateurs.surgery._verify import Proof, fill_random, relative_error
+from secateurs.surgery._verify import Proof
 
 __all__ = [
     "Proof",

@@ -1,6 +1,7 @@
 """Apply a plan: check, copy, cut, prove."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +10,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from secateurs._errors import PlanError
-from secateurs.graph import Plan
+from secateurs.graph import Plan, arguments_of, readable
 from secateurs.surgery._cut import check_fits, check_values, copy_model, cut_model
 from secateurs.surgery._masked import example_of, graph_of
 from secateurs.surgery._optimizer import check_optimizer, cut_optimizer
+from secateurs.surgery._runs import Example
 from secateurs.surgery._verify import Proof, verify
 
-__all__ = ["HISTORY", "Report", "Result", "apply"]
+__all__ = ["HISTORY", "Report", "Result", "apply", "check_provable"]
 
 HISTORY = "_secateurs_plans"
 """Attribute of a cut model that holds the plans that led to it, in order."""
@@ -79,24 +81,30 @@ def apply(
     """Cut a model as planned.
 
     Args:
-        model: the model that the plan was made for.
+        model: the model that the plan was made for. Of a wrapper (`torch.compile`, `DataParallel`,
+            `DistributedDataParallel`) the module inside is cut, and the result is without wrapper.
         plan: what to remove.
         optimizer: an optimizer over the model's parameters; afterwards it holds the cut model's, with its state cut
             along (momentum and moments survive).
         inplace: cut `model` itself; its parameters stay the same objects, gradients are cut along. Otherwise it is
             left as it is, and the copy has no gradients.
-        verify: prove on the example, in float64 copies, that the cut model equals the masked dense one.
+        verify: prove on the example, in float64 copies where memory allows, that the cut model equals the masked
+            dense one. Weights on the meta device hold no values to prove anything on.
         example: arguments to verify on; by default those of the trace, or random ones of the planned shapes.
 
     Raises:
-        PlanError: the plan does not fit the model; nothing was changed.
+        GraphError: not a module, or one that cannot be cut.
+        PlanError: the plan does not fit the model, or there is nothing to prove it on; nothing was changed.
         VerifyError: the cut model is wrong; `model` and `optimizer` are unchanged.
     """
     start = time.perf_counter()
+    model = readable(model, where="apply", warn=False)
     check_fits(model, plan)
     check_values(model, plan)
     if optimizer is not None:
         check_optimizer(optimizer, model, plan)
+    if verify:
+        check_provable(model)
     originals = dict(model.named_parameters())
     smaller, copied = model, originals
     proof = None
@@ -133,16 +141,25 @@ def _without_graph(plan: Plan) -> Plan:
 
 
 def _prove(model: nn.Module, smaller: nn.Module, plan: Plan, example: Any) -> Proof:
-    graph = graph_of(model, plan)
-    if example is None:
-        arguments = example_of(model, plan)
-    elif isinstance(example, Tensor):
-        arguments = ((example,), {})
-    elif isinstance(example, tuple):
-        arguments = (example, {})
-    elif isinstance(example, dict):
-        arguments = ((), example)
-    else:
+    given = None if example is None else _example(model, example)
+    return verify(model, smaller, plan, graph_of(model, plan, given), example_of(model, plan, given))
+
+
+def _example(model: nn.Module, example: Any) -> Example:
+    if not isinstance(example, (Tensor, tuple, Mapping)):
         cure = "Pass example=(x,) or example={'name': x}."
-        raise PlanError("example", wanted="a tensor, tuple or dict", got=type(example).__name__, cure=cure)
-    return verify(model, smaller, plan, graph, arguments)
+        raise PlanError("example", wanted="a tensor, tuple or mapping", got=type(example).__name__, cure=cure)
+    return arguments_of(model, example, where="example")
+
+
+def check_provable(model: nn.Module) -> None:
+    """Refuse weights without values.
+
+    Raises:
+        PlanError: a tensor on the meta device.
+    """
+    for path, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.is_meta:
+            cure = "Pass verify=False, or load the weights first."
+            got = "a tensor on the meta device, without values"
+            raise PlanError(path, wanted="values to prove the cut on", got=got, cure=cure)

@@ -7,16 +7,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from secateurs.criteria import Criterion, Loss, build
-from secateurs.graph import trace
+from secateurs.graph import readable, trace
 from secateurs.selection import select
-from secateurs.surgery._apply import Result, apply
+from secateurs.surgery._apply import Result, apply, check_provable
 
 __all__ = ["prune"]
 
 
 def prune(
     model: nn.Module,
-    args: tuple[Any, ...] | Tensor = (),
+    args: tuple[Any, ...] | Mapping[str, Any] | Tensor = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
     remove: Mapping[str, float] | None = None,
@@ -35,8 +35,8 @@ def prune(
     """Trace, score, select, cut and prove.
 
     Args:
-        model: any module.
-        args, kwargs: an example call; a single tensor counts as one argument.
+        model: any module; of a wrapper (`torch.compile`, `DataParallel`...) the module inside.
+        args, kwargs: an example call, given in any of the ways of `trace`.
         remove: fraction to remove of `macs`, `params`, `bytes` or `units`; one or several, all are met.
         criterion: an object, or a registered name with its default options.
         batches, loss: for criteria that look at data.
@@ -47,11 +47,15 @@ def prune(
         The smaller model with its plan and report.
 
     Raises:
-        GraphError: the model fails on the example.
-        PlanError: no such plan, or a budget that cannot be reached; the model is unchanged.
+        GraphError: the model cannot be read, or fails on the example.
+        PlanError: no such plan, a budget that cannot be reached, or no values to prove anything on (weights on the
+            meta device need verify=False); the model is unchanged.
         VerifyError: the cut model would be wrong; the model is unchanged.
     """
     chosen = build(criterion) if isinstance(criterion, str) else criterion
+    model = readable(model, where="prune")
+    if verify:
+        check_provable(model)
     graph = trace(model, args, kwargs)
     scores = chosen(graph, batches, loss)
     plan = select(

@@ -1,20 +1,18 @@
 """Verification: the cut model must compute what the masked dense model computes."""
 
-import copy
-import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 
 from secateurs._errors import VerifyError
-from secateurs.graph import Graph, Plan, masked_run, tensors_in, untouched
-from secateurs.surgery._cut import copy_model, cut_model
+from secateurs.graph import Graph, Outputs, Plan
+from secateurs.surgery._difference import relative_errors
+from secateurs.surgery._memory import free_bytes
+from secateurs.surgery._runs import Example, Runs
 
-__all__ = ["Proof", "fill_random", "relative_error", "verify"]
+__all__ = ["Proof", "verify"]
 
 _EXACT = 1e-9
 """Largest relative error in float64; rounding alone gives about 1e-14."""
@@ -22,11 +20,10 @@ _LARGEST = 0.05
 """No tolerance is wider, however coarsely a model computes: with a wider one anything would pass."""
 _FLOOR_FACTOR = 10.0
 """How far above the measured rounding of a model that computes in lower precision an error may lie."""
-
 _FILLS = 5
 """How often weights are filled at random before outputs count as independent of the cut (a ReLU may be dead)."""
-
-Example = tuple[tuple[Any, ...], Mapping[str, Any]]
+_HEADROOM = 1.5
+"""Memory for copies in float64, over their own size: activations need some too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +33,7 @@ class Proof:
     Attributes:
         error: largest relative difference between the cut model's and the masked dense model's outputs.
         tolerance: the largest error accepted.
-        precision: floating type that the comparison ran in.
+        precision: the coarsest floating type that the comparison ran in.
         random_weights: whether weights had to be filled at random because the output ignored the cut.
         reacts: whether the outputs then depended on what was cut; if not, the proof could not have failed.
     """
@@ -49,121 +46,99 @@ class Proof:
 
 
 def verify(dense: nn.Module, cut: nn.Module, plan: Plan, graph: Graph, example: Example) -> Proof:
-    """Compare copies of both models in float64 on an example.
+    """Compare both models on an example, in copies in float64.
+
+    Where memory does not allow for the copies, or the model's code insists on another type, the models themselves
+    run. Where float64 is not what everything is computed in, errors up to ten times the rounding of the coarsest
+    type are accepted, or ten times what a nudge of that size to all numbers changes, but at most 5 %.
 
     A proof must be able to fail: where the outputs do not react to the cut (branches scaled by zero, constant
     tables), both are compared again with all weights filled at random. Outputs that ignore it even then are said.
 
     Raises:
-        VerifyError: the outputs differ by more than the tolerance, or the cut model does not run.
+        VerifyError: the outputs differ by more than the tolerance, or a model does not run.
     """
-    dense64, cut64 = _double(dense), _double(cut)
-    proof = _compare(dense64, cut64, plan, graph, example, random_weights=False)
+    runs, before = _start(Runs(dense=dense, cut=cut, plan=plan, graph=graph, example=example))
+    proof = _compare(runs, before, random_weights=False)
     for seed in range(_FILLS if plan.cuts else 0):
         if proof.reacts:
             break
-        fill_random(dense64, seed=seed)
-        cut64 = copy.deepcopy(dense64)
-        cut_model(cut64, plan)
-        proof = _compare(dense64, cut64, plan, graph, example, random_weights=True)
+        filled = runs.filled(seed)
+        proof = _compare(filled, filled.of_dense(), random_weights=True)
     return proof
 
 
-def _compare(
-    dense: nn.Module, cut: nn.Module, plan: Plan, graph: Graph, example: Example, *, random_weights: bool
-) -> Proof:
-    args, kwargs = tree_map_only(Tensor, _widen, example)
-    with masked_run(dense, graph, plan.removed) as mode:
-        expected = list(tensors_in(dense(*args, **kwargs)))
-    with untouched(dense):
-        before = list(tensors_in(dense(*args, **kwargs)))
-    got = _run_cut(cut, args, kwargs)
-    types = {dtype for dtype in mode.dtypes if dtype.is_floating_point}
-    tolerance, precision = _EXACT, "float64"
-    if types - {torch.float64}:
-        with masked_run(dense, graph, plan.removed):
-            nudged = list(tensors_in(dense(*tree_map_only(Tensor, _nudge, args), **kwargs)))
-        lowest = max(types, key=lambda dtype: torch.finfo(dtype).eps)
-        floor = max(relative_error(expected, nudged), torch.finfo(lowest).eps)
-        tolerance = min(_FLOOR_FACTOR * floor, _LARGEST)
-        precision = str(lowest).removeprefix("torch.")
-    error = relative_error(expected, got)
-    if not error <= tolerance:
-        raise VerifyError(
-            "the cut model",
-            wanted=f"the masked dense model's outputs within {tolerance:.1e}",
-            got=f"a relative difference of {error:.1e}",
-            cure="Please report this model; the dense model is unchanged.",
-        )
-    reacts = relative_error(before, expected) > tolerance
-    return Proof(error=error, tolerance=tolerance, precision=precision, random_weights=random_weights, reacts=reacts)
+def _start(runs: Runs) -> tuple[Runs, Outputs]:
+    """The most precise runs that can be had, and the dense model's outputs in them."""
+    if _fits(runs.dense, runs.cut):
+        wide = runs.widened()
+        try:
+            return wide, wide.of_dense()
+        except VerifyError:
+            pass  # code that insists on a type, or more memory than there is: the model itself says which
+    return runs, runs.of_dense()
 
 
-def _run_cut(cut: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
-    try:
-        with untouched(cut):
-            return list(tensors_in(cut(*args, **kwargs)))
-    except Exception as error:  # the model is the user's, and may raise anything
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise VerifyError(
-            "the cut model",
-            wanted="a model that runs on the example",
-            got=f"{type(error).__name__}: {reason}",
-            cure="Its code uses a size that the cut changes; protect the axis. The dense model is unchanged.",
-        ) from error
+def _fits(dense: nn.Module, cut: nn.Module) -> bool:
+    tensors = [tensor for model in (dense, cut) for tensor in (*model.parameters(), *model.buffers())]
+    needed: dict[torch.device, float] = {}
+    for tensor in tensors:
+        needed[tensor.device] = needed.get(tensor.device, 0.0) + _HEADROOM * 8 * tensor.numel()
+    return all(size <= free_bytes(device) for device, size in needed.items())
 
 
-def relative_error(expected: list[Tensor], got: list[Tensor]) -> float:
-    """Largest |expected - got| over largest |expected|, over all outputs; infinite where shapes differ."""
-    if len(expected) != len(got) or any(a.shape != b.shape for a, b in zip(expected, got, strict=True)):
-        return float("inf")
-    worst = 0.0
-    for a, b in zip(expected, got, strict=True):
-        if a.numel() == 0:
-            continue
-        a, b = _real(a), _real(b)
-        if not torch.equal(a.isfinite(), b.isfinite()):
-            return float("inf")
-        difference = (a - b).abs().nan_to_num(0.0, 0.0, 0.0).max().item()
-        scale = a.abs().nan_to_num(0.0, 0.0, 0.0).max().item()
-        worst = max(worst, difference / scale if scale > 0 else difference)
-    return worst
+def _compare(runs: Runs, before: Outputs, *, random_weights: bool) -> Proof:
+    expected, types = runs.of_masked()
+    got = runs.of_cut()
+    coarsest = max(types, key=lambda dtype: torch.finfo(dtype).eps, default=torch.float64)
+    limit = min(max(_EXACT, _FLOOR_FACTOR * torch.finfo(coarsest).eps), _LARGEST)
+    errors = relative_errors(_all(expected), _all(got))
+    limits = [limit for _ in errors]
+    if not _within(errors, limits):
+        limits = _measured(runs, expected, coarsest, limits)
+    if not _within(errors, limits):
+        _refuse(errors, limits)
+    judged = [i for i, limit in enumerate(limits) if limit < float("inf")]
+    changes = relative_errors(expected.promised, before.promised)
+    return Proof(
+        error=max((errors[i] for i in judged), default=0.0),
+        tolerance=max((limits[i] for i in judged), default=limit),
+        precision=str(coarsest).removeprefix("torch."),
+        random_weights=random_weights,
+        reacts=any(not change <= limit for change, limit in zip(changes, limits, strict=False) if limit < float("inf")),
+    )
 
 
-def _real(tensor: Tensor) -> Tensor:
-    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).to(torch.float64)
+def _all(outputs: Outputs) -> Sequence[Tensor]:
+    return (*outputs.promised, *outputs.internal)
 
 
-def fill_random(model: nn.Module, *, seed: int) -> None:
-    """Fill every floating parameter and buffer with random values, such that signals get through many layers.
+def _within(errors: Sequence[float], limits: Sequence[float]) -> bool:
+    return len(errors) == len(limits) and all(error <= limit for error, limit in zip(errors, limits, strict=True))
 
-    Weights keep the size of what passes a ReLU, scales of norms lie around 1, variances are positive; with larger
-    biases and means the first layers of a deep network would hardly change its outputs.
+
+def _measured(runs: Runs, expected: Outputs, coarsest: torch.dtype, limits: Sequence[float]) -> list[float]:
+    """The largest error accepted per output: more where the model amplifies rounding.
+
+    In float64 an output that a nudge of the last bit moves by more than 5 % is nothing but rounding (the mean of what
+    was centred before): it proves nothing and is not judged.
     """
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-            if tensor.is_floating_point():
-                values = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
-                tensor.copy_(_of_moderate_size(values, name))
+    nudged, _ = runs.nudged(torch.finfo(coarsest).eps).of_masked()
+    floors = relative_errors(_all(expected), _all(nudged))
+    if len(floors) != len(limits):
+        return list(limits)
+    noise = float("inf") if coarsest == torch.float64 else _LARGEST
+    return [
+        noise if floor > _LARGEST else max(limit, min(_FLOOR_FACTOR * floor, _LARGEST))
+        for floor, limit in zip(floors, limits, strict=True)
+    ]
 
 
-def _of_moderate_size(values: Tensor, name: str) -> Tensor:
-    if values.dim() > 1:
-        return values * math.sqrt(2 / max(1, values[0].numel()))
-    if name.endswith("var"):
-        return values.abs() + 0.5
-    return 1 + 0.3 * values if name.endswith("weight") else 0.2 * values
-
-
-def _double(model: nn.Module) -> nn.Module:
-    return copy_model(model).double()
-
-
-def _widen(tensor: Tensor) -> Tensor:
-    return tensor.double() if tensor.is_floating_point() else tensor
-
-
-def _nudge(tensor: Tensor) -> Tensor:
-    """Inputs moved by one rounding of float32, to see how the model amplifies it."""
-    return tensor * (1 + torch.finfo(torch.float32).eps) if tensor.is_floating_point() else tensor
+def _refuse(errors: Sequence[float], limits: Sequence[float]) -> None:
+    worst = max(range(len(errors)), key=lambda i: errors[i] / limits[i] if i < len(limits) else float("inf"))
+    raise VerifyError(
+        "the cut model",
+        wanted=f"the masked dense model's outputs within {limits[min(worst, len(limits) - 1)]:.1e}",
+        got=f"a relative difference of {errors[worst]:.1e}",
+        cure="Please report this model; the dense model is unchanged.",
+    )
