@@ -7,7 +7,7 @@ set, and which cuts the code cannot follow.
 
 import inspect
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -36,6 +36,8 @@ from secateurs.graph._provenance import (
     user_frame,
 )
 from secateurs.graph._record import Labels, NumberUse, SizeUse
+from secateurs.graph._scopes import Handler, flat, named, scoped
+from secateurs.graph._slices import SLICES
 from secateurs.graph.rules.attention import fused
 
 __all__ = ["SizeMode"]
@@ -71,7 +73,7 @@ class SizeMode(TorchFunctionMode):
         for value in (*args, *kwargs.values()):
             for number in value if isinstance(value, (tuple, list)) else (value,):
                 if type(number) is Tagged:
-                    self._keep(number.expression)
+                    self.keep(number.expression)
         return func(*args, **kwargs)
 
     def _shape(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -104,7 +106,7 @@ class SizeMode(TorchFunctionMode):
         found = evaluate(expression, lambda own: self.edits.get((own.path, own.name, own.index), own.value), _left)
         return value if found is None else found
 
-    def _keep(self, expression: Expression) -> None:
+    def keep(self, expression: Expression) -> None:
         """A function that is not known to follow sizes gets this one: it must not change."""
         record = self.mode.record
         if record is None:
@@ -144,7 +146,6 @@ class SizeMode(TorchFunctionMode):
 
 # ---------------------------------------------------------------------- one handler per kind of size
 
-Handler = Callable[[SizeMode, Any, tuple[Any, ...], dict[str, Any]], Any]
 _NOTHING = np.zeros((0, 1), dtype=np.int64)
 """A label of size 0."""
 _SHAPE = Tensor.shape.__get__  # type: ignore[attr-defined]
@@ -175,18 +176,13 @@ def _left(mask: Label) -> int:
     return int((~is_gone(mask)).sum())
 
 
-def _flat(values: Sequence[Any]) -> list[Any]:
-    """Sizes given one by one or as one sequence."""
-    return list(values[0]) if len(values) == 1 and isinstance(values[0], (tuple, list)) else list(values)
-
-
 def _shaped(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """view, reshape, expand: one size per dim of the result."""
     result = func(*args, **kwargs)
     given = [*args[1:], *[kwargs[name] for name in ("shape", "size") if name in kwargs]]
     if given and isinstance(given[0], torch.dtype):
         return result
-    for size, label in zip(_flat(given), mode.labels(result), strict=False):
+    for size, label in zip(flat(given), mode.labels(result), strict=False):
         if int(size) != -1:
             mode.tie(size, label, func.__name__)
     return result
@@ -227,41 +223,6 @@ def _unflatten(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[st
     return result
 
 
-def _split(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """split: sizes of the parts are given."""
-    mode.mode.sized = True
-    try:
-        result = func(*args, **kwargs)
-    finally:
-        mode.mode.sized = False
-    sizes = args[1] if len(args) > 1 else kwargs.get("split_size_or_sections", kwargs.get("split_size"))
-    dim = args[2] if len(args) > 2 else kwargs.get("dim", 0)
-    given = sizes if isinstance(sizes, (tuple, list)) else [sizes] * len(result)
-    for size, part in zip(given, result, strict=True):
-        mode.tie(size, mode.labels(part)[dim], "split")
-    return result
-
-
-def _chunk(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return _scoped(mode, {"chunks": (0, "")}, partial(func, *args, **kwargs))
-
-
-def _scoped(mode: SizeMode, scopes: dict[str, Any], call: Callable[[], Any]) -> Any:
-    before = mode.mode.scopes
-    mode.mode.scopes = scopes
-    try:
-        return call()
-    finally:
-        mode.mode.scopes = before
-
-
-def _named(mode: SizeMode, values: Mapping[str, Any], call: Callable[[], Any]) -> Any:
-    """Run a call whose rule will ask where some arguments came from."""
-    where = user_frame()
-    scopes = {name: (value.expression if isinstance(value, Tagged) else None, where) for name, value in values.items()}
-    return _scoped(mode, scopes, call)
-
-
 def _looked_at(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Python takes the values, and what it does with them goes unseen."""
     record, info = mode.mode.record, mode.mode.info(args[0])
@@ -280,8 +241,8 @@ def _factory(first: int, last: int | None = None) -> Handler:
     def handler(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = args[first:last] or [kwargs[name] for name in ("size",) if name in kwargs]
         where = f"{user_frame()} ({func.__name__})"
-        sizes = [(size.expression if type(size) is Tagged else None, where) for size in _flat(given)]
-        return _scoped(mode, {"sizes": sizes}, partial(func, *args, **kwargs))
+        sizes = [(size.expression if type(size) is Tagged else None, where) for size in flat(given)]
+        return scoped(mode, {"sizes": sizes}, partial(func, *args, **kwargs))
 
     return handler
 
@@ -289,7 +250,7 @@ def _factory(first: int, last: int | None = None) -> Handler:
 def _groups(position: int) -> Handler:
     def handler(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         groups = args[position] if len(args) > position else kwargs.get("groups", 1)
-        return _named(mode, {"groups": groups}, partial(func, *args, **kwargs))
+        return named(mode, {"groups": groups}, partial(func, *args, **kwargs))
 
     return handler
 
@@ -297,7 +258,7 @@ def _groups(position: int) -> Handler:
 def _layer_norm(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     shape = args[1] if len(args) > 1 else kwargs["normalized_shape"]
     values = {f"normalized_shape[{i}]": size for i, size in enumerate(shape)}
-    return _named(mode, values, partial(func, *args, **kwargs))
+    return named(mode, values, partial(func, *args, **kwargs))
 
 
 def _rms_norm(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -311,69 +272,12 @@ def _rms_norm(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str
 
 def _group_norm(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     groups = args[1] if len(args) > 1 else kwargs["num_groups"]
-    return _named(mode, {"num_groups": groups}, partial(func, *args, **kwargs))
+    return named(mode, {"num_groups": groups}, partial(func, *args, **kwargs))
 
 
 def _pad(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     amounts = args[1] if len(args) > 1 else kwargs["pad"]
-    return _named(mode, {f"pad[{i}]": amount for i, amount in enumerate(amounts)}, partial(func, *args, **kwargs))
-
-
-def _getitem(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Slices with bounds, read or written: how many positions lie before each bound is a size."""
-    tensor, index = args[:2]
-    if tensor.is_meta and len(args) == 3 and isinstance(args[2], (int, float)):
-        # On the CPU, the number becomes a tensor first.
-        args = (tensor, index, torch.tensor(args[2], dtype=tensor.dtype))
-    items = index if isinstance(index, tuple) else (index,)
-    bounds = _bounds(tensor, items)
-    mode.mode.sized = bool(bounds)
-    try:
-        result = func(*args, **kwargs)
-    finally:
-        mode.mode.sized = False
-    labels = mode.labels(tensor)
-    for dim, given in bounds:
-        label = labels[dim]
-        for bound in given:
-            if label is not None and bound is not None and 0 < abs(int(bound)) < len(label):
-                size, part = (bound, label[: int(bound)]) if bound > 0 else (-bound, label[int(bound) :])
-                mode.tie(size, part, "slice")
-    return result
-
-
-def _bounds(tensor: Tensor, items: tuple[Any, ...]) -> list[tuple[int, tuple[Any, Any]]]:
-    """(dim, (start, stop)) of every slice with step 1; empty where the index is of another kind."""
-    bounds, dim = [], 0
-    consumed = sum(item is not None and item is not Ellipsis for item in items)
-    for item in items:
-        if item is Ellipsis:
-            dim += tensor.dim() - consumed
-        elif isinstance(item, slice):
-            if item.step not in (None, 1):
-                return []
-            bounds.append((dim, (item.start, item.stop)))
-            dim += 1
-        elif item is not None:
-            if not isinstance(item, int):
-                return []
-            dim += 1
-    return bounds
-
-
-def _narrow(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    mode.mode.sized = True
-    try:
-        result = func(*args, **kwargs)
-    finally:
-        mode.mode.sized = False
-    dim, start, length = (args[i] if len(args) > i else kwargs[n] for i, n in ((1, "dim"), (2, "start"), (3, "length")))
-    label = mode.labels(args[0])[dim]
-    if label is not None and int(length) < len(label):
-        mode.tie(length, label[int(start) : int(start) + int(length)], "narrow")
-        if int(start) > 0:
-            mode.tie(start, label[: int(start)], "narrow")
-    return result
+    return named(mode, {f"pad[{i}]": amount for i, amount in enumerate(amounts)}, partial(func, *args, **kwargs))
 
 
 def _attention(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -424,13 +328,12 @@ def _laid_out_as(query: Tensor, width: int) -> Tensor:
 
 _FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
 _HANDLERS: dict[Any, Handler] = {
+    **SLICES,
     **dict.fromkeys((Tensor.view, Tensor.reshape, torch.reshape, Tensor.expand), _shaped),
     **dict.fromkeys((Tensor.broadcast_to, torch.broadcast_to), _shaped),
     **dict.fromkeys((Tensor.repeat_interleave, torch.repeat_interleave), _repeat_interleave),
     **dict.fromkeys((Tensor.view_as, Tensor.reshape_as, Tensor.expand_as), _like),
     **dict.fromkeys((Tensor.unflatten, torch.unflatten), _unflatten),
-    **dict.fromkeys((Tensor.split, torch.split, Tensor.split_with_sizes, torch.split_with_sizes), _split),
-    **dict.fromkeys((Tensor.chunk, torch.chunk), _chunk),
     **dict.fromkeys((torch.zeros, torch.ones, torch.empty), _factory(0)),
     **dict.fromkeys((Tensor.new_zeros, Tensor.new_ones, Tensor.new_empty), _factory(1)),
     **dict.fromkeys((Tensor.tolist, Tensor.numpy, Tensor.__array__), _looked_at),
@@ -438,12 +341,10 @@ _HANDLERS: dict[Any, Handler] = {
     Tensor.new_full: _factory(1, 2),
     **dict.fromkeys((F.conv1d, F.conv2d, F.conv3d), _groups(6)),
     **dict.fromkeys((F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d), _groups(6)),
-    **dict.fromkeys((Tensor.narrow, torch.narrow), _narrow),
     **dict.fromkeys((F.layer_norm, torch.layer_norm), _layer_norm),
     **dict.fromkeys((F.rms_norm, torch.rms_norm), _rms_norm),
     **dict.fromkeys((F.group_norm, torch.group_norm), _group_norm),
     F.pad: _pad,
-    **dict.fromkeys((Tensor.__getitem__, Tensor.__setitem__), _getitem),
     F.scaled_dot_product_attention: _attention,
     F.multi_head_attention_forward: _whole_attention,
 }
