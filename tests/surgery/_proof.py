@@ -1,6 +1,7 @@
 """The oracles: cut models against masked dense ones, against zeroed weights, and against counting again."""
 
 import copy
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
-from secateurs.graph import Graph, Plan, trace
+from secateurs.graph import Coupling, Graph, Plan, trace
 from secateurs.models import TABLE
 from secateurs.models._cifar_resnet import CifarResNet
 from secateurs.surgery import apply, fill_random, masked, relative_error, tensors_in
@@ -19,12 +20,14 @@ from tests.zoo._entry import image
 
 __all__ = [
     "Case",
+    "alone",
     "assert_equal_masked",
     "case",
     "cut",
     "make_case",
     "outputs",
     "randomised",
+    "steps_of",
     "table_case",
     "third",
     "zeroed",
@@ -98,9 +101,27 @@ def _widen(tensor: Tensor) -> Tensor:
 
 
 def third(graph: Graph, axes: Iterable[str] | None = None) -> Mapping[str, list[int]]:
-    """Every third unit of all or of some axes."""
+    """Every third unit of all or of some axes; a third of the steps of coupled ones, units drawn at random."""
     names = {axis.name for axis in graph.axes} if axes is None else set(axes)
-    return {axis.name: list(range(0, axis.size - 1, 3)) for axis in graph.axes if axis.name in names}
+    removed = {axis.name: list(range(0, axis.size - 1, 3)) for axis in graph.axes if axis.name in names}
+    for coupling in graph.couplings:
+        if names & coupling.shares.keys():
+            removed.update(steps_of(graph, coupling, len(range(0, coupling.steps - 1, 3))))
+    return removed
+
+
+def steps_of(graph: Graph, coupling: Coupling, count: int) -> Mapping[str, list[int]]:
+    """That many steps of a coupling, any units."""
+    draw = random.Random(count)
+    sizes = {name: graph[name].size for name in coupling.shares}
+    return {name: sorted(draw.sample(range(sizes[name]), count * share)) for name, share in coupling.shares.items()}
+
+
+def alone(graph: Graph) -> list[tuple[str, ...]]:
+    """The axes that can be cut alone, and those that only go together."""
+    coupled = {name for coupling in graph.couplings for name in coupling.shares}
+    singles = [(axis.name,) for axis in graph.axes if axis.name not in coupled]
+    return singles + [tuple(coupling.shares) for coupling in graph.couplings]
 
 
 def cut(model: nn.Module, plan: Plan) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.zoo import attending, convolutional, dense, indexed, joined, written
+from tests.zoo import attending, convolutional, coupled, dense, indexed, joined, written
 from tests.zoo._entry import Entry
 
 __all__ = ["ZOO", "Entry"]
@@ -14,5 +14,6 @@ ZOO: Mapping[str, Entry] = {
     **attending.ENTRIES,
     **written.ENTRIES,
     **indexed.ENTRIES,
+    **coupled.ENTRIES,
 }
 """Name to model."""

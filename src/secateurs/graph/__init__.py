@@ -3,11 +3,12 @@
 from secateurs.graph._arguments import arguments_of
 from secateurs.graph._axes import Axis, Fixed, Kind, Member
 from secateurs.graph._cost import Cost
+from secateurs.graph._coupling import Coupling
 from secateurs.graph._graph import Graph
 from secateurs.graph._inputs import rebuild_inputs
 from secateurs.graph._mode import LabelMode
 from secateurs.graph._outputs import Outputs, handed_on, tensors_in
-from secateurs.graph._plan import Cut, Edit, Plan, Renumber
+from secateurs.graph._plan import Cut, Edit, Plan, Renumber, Scatter
 from secateurs.graph._structure import map_tensors
 from secateurs.graph._trace import free_attention, masked_run, trace
 from secateurs.graph._untouched import untouched
@@ -16,6 +17,7 @@ from secateurs.graph._wrappers import readable, unwrapped
 __all__ = [
     "Axis",
     "Cost",
+    "Coupling",
     "Cut",
     "Edit",
     "Fixed",
@@ -26,6 +28,7 @@ __all__ = [
     "Outputs",
     "Plan",
     "Renumber",
+    "Scatter",
     "arguments_of",
     "free_attention",
     "handed_on",
