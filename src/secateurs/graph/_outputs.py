@@ -75,3 +75,5 @@ def handed_on() -> Iterator[State]:
         yield state
     finally:
         handle.remove()
+        # torch forgets to take this note of the hook away with it.
+        nn.modules.module._global_forward_hooks_with_kwargs.pop(handle.id, None)

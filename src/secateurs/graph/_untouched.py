@@ -2,6 +2,7 @@
 
 import random
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
@@ -53,13 +54,20 @@ def _plain_code() -> Iterator[None]:
     """No kernels that fuse a whole layer, no compiled code: neither shows its operators."""
     fastpath = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
-    # Only a program that compiles something has loaded the compiler, which takes a second.
-    compiles = "torch._dynamo.eval_frame" in sys.modules
     try:
-        with torch.compiler.set_stance("force_eager") if compiles else nullcontext():
+        # Only a program that compiles something has loaded the compiler, which takes a second.
+        with _uncompiled() if "torch._dynamo.eval_frame" in sys.modules else nullcontext():
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fastpath)
+
+
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
+        # Hooks that fire twice do no harm here.
+        warnings.filterwarnings("ignore", message="Using `torch.compile")
+        yield
 
 
 @contextmanager

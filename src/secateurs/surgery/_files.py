@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from secateurs._errors import FileError, SecateursError
 from secateurs._files import load_tensors, save_tensors
-from secateurs.graph import Plan
+from secateurs.graph import Plan, unwrapped
 from secateurs.surgery._apply import HISTORY, Result
 from secateurs.surgery._cut import check_fits, check_values, cut_model
 
@@ -24,7 +24,7 @@ def save(result: Result | nn.Module, path: str | Path) -> None:
             along, one that never was has none.
         path: the safetensors file.
     """
-    model = result.model if isinstance(result, Result) else result
+    model = unwrapped(result.model if isinstance(result, Result) else result)
     first: dict[int, str] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         if isinstance(tensor, Tensor):
