@@ -33,9 +33,12 @@ class Heads(nn.Module):
             q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
         if self.how == "channels":
             y = (q.transpose(-2, -1) @ k * scale).softmax(-1) @ v.transpose(-2, -1)
-            return x + self.out(y.permute(0, 3, 1, 2).reshape(b, n, c))
-        y = (q * scale) @ k.transpose(-2, -1)
-        return x + self.out((y.softmax(-1) @ v).transpose(1, 2).reshape(b, n, c))
+            y = y.permute(0, 3, 1, 2).reshape(b, n, c)
+        else:
+            y = ((q * scale) @ k.transpose(-2, -1)).softmax(-1) @ v
+            y = y.transpose(1, 2).reshape(b, n, c)
+        out: Tensor = x + self.out(y)
+        return out
 
 
 class Stack(nn.Module):
