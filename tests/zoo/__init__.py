@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.zoo import attending, convolutional, coupled, dense, indexed, joined, written
+from tests.zoo import attending, convolutional, coupled, dense, heads, indexed, joined, packed, recurrent, written
 from tests.zoo._entry import Entry
 
 __all__ = ["ZOO", "Entry"]
@@ -15,5 +15,8 @@ ZOO: Mapping[str, Entry] = {
     **written.ENTRIES,
     **indexed.ENTRIES,
     **coupled.ENTRIES,
+    **heads.ENTRIES,
+    **packed.ENTRIES,
+    **recurrent.ENTRIES,
 }
 """Name to model."""

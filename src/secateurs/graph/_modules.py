@@ -19,6 +19,10 @@ def declared_sizes(module: nn.Module, shapes: Mapping[str, tuple[int, ...]], gro
         shapes: shapes of its direct parameters and buffers, by name, after the cut.
         groups: its number of groups after the cut, where it has one.
     """
+    if isinstance(module, nn.RNNBase):
+        return _recurrent(shapes, "weight_ih_l0", "weight_hh_l0", "weight_hr_l0")
+    if isinstance(module, nn.RNNCellBase):
+        return _recurrent(shapes, "weight_ih", "weight_hh", "weight_hr")
     weight = shapes.get("weight")
     if isinstance(module, _NORMS):
         size = weight or shapes.get("running_mean")
@@ -38,3 +42,12 @@ def declared_sizes(module: nn.Module, shapes: Mapping[str, tuple[int, ...]], gro
     if isinstance(module, nn.PReLU):
         return {"num_parameters": weight[0]}
     return {}
+
+
+def _recurrent(
+    shapes: Mapping[str, tuple[int, ...]], from_input: str, from_state: str, projection: str
+) -> dict[str, int]:
+    sizes = {"input_size": shapes[from_input][1], "hidden_size": shapes[from_state][1]}
+    if projection in shapes:
+        sizes |= {"hidden_size": shapes[projection][1], "proj_size": shapes[projection][0]}
+    return sizes

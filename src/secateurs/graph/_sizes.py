@@ -16,12 +16,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import _disable_current_modes
 
-from secateurs.graph._call import Call
-from secateurs.graph._fused import fused_attention
 from secateurs.graph._labels import Label
 from secateurs.graph._masks import is_gone
 from secateurs.graph._mode import LabelMode
@@ -38,7 +34,7 @@ from secateurs.graph._provenance import (
 from secateurs.graph._record import Labels, NumberUse, SizeUse
 from secateurs.graph._scopes import Handler, flat, named, scoped
 from secateurs.graph._slices import SLICES
-from secateurs.graph.rules.attention import fused
+from secateurs.graph._wholes import WHOLES, run_whole
 
 __all__ = ["SizeMode"]
 
@@ -280,33 +276,8 @@ def _pad(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     return named(mode, {f"pad[{i}]": amount for i, amount in enumerate(amounts)}, partial(func, *args, **kwargs))
 
 
-def _attention(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Value sizes of their own send the operator through its decomposition, which another cut would not take.
-
-    The fused operator's rule then stands for it, so that counts do not depend on the path; the default scale is a
-    plain number in there, so it stays.
-    """
-    names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
-    query, key, value = (given[name] for name in names[:3])
-    if query.is_meta and (out := fused_attention(given)) is not None:
-        return out
-    if query.shape[-1] == value.shape[-1] or query.dim() != 4 or given.get("enable_gqa"):
-        return func(*args, **kwargs)
-    if given.get("scale") is None:
-        label = mode.labels(query)[-1]
-        mode.mode.algebra.fix(label, f"attention is scaled by the root of its size at {user_frame()}")
-    if query.is_meta or isinstance(query, FakeTensor):
-        out = _laid_out_as(query, value.shape[-1])
-    else:
-        with _disable_current_modes():
-            out = func(*args, **kwargs)
-    more = {"scale": given.get("scale", 1.0), "attn_mask": given.get("attn_mask")}
-    call = Call(mode.mode, _FUSED, (query, key, value), more)
-    call.put((out, query.new_empty(query.shape[:3])))
-    fused(call)
-    call.close()
-    return out
+def _whole(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return run_whole(mode.mode, func, args, kwargs)
 
 
 def _whole_attention(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -319,14 +290,6 @@ def _whole_attention(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: d
     return func(*args, **kwargs)
 
 
-def _laid_out_as(query: Tensor, width: int) -> Tensor:
-    """An empty [..., width] whose dims lie in memory in the order of the query's, as the operator makes it."""
-    shape = (*query.shape[:-1], width)
-    order = sorted(range(len(shape)), key=lambda dim: (-query.stride()[dim], dim))
-    return query.new_empty([shape[dim] for dim in order]).permute([order.index(dim) for dim in range(len(shape))])
-
-
-_FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
 _HANDLERS: dict[Any, Handler] = {
     **SLICES,
     **dict.fromkeys((Tensor.view, Tensor.reshape, torch.reshape, Tensor.expand), _shaped),
@@ -345,6 +308,6 @@ _HANDLERS: dict[Any, Handler] = {
     **dict.fromkeys((F.rms_norm, torch.rms_norm), _rms_norm),
     **dict.fromkeys((F.group_norm, torch.group_norm), _group_norm),
     F.pad: _pad,
-    F.scaled_dot_product_attention: _attention,
+    **dict.fromkeys(WHOLES, _whole),
     F.multi_head_attention_forward: _whole_attention,
 }

@@ -21,7 +21,6 @@ def mm(call: Call) -> None:
     call.contract((0, 1), (1, 0))
     _produce(call, left, right)
     call.mark("hidden", call.labels(right)[1], producer=right)
-    call.separate(call.labels(right)[1], right)
     call.assign([call.labels(left)[0], call.labels(right)[1]])
 
 
@@ -32,7 +31,6 @@ def addmm(call: Call) -> None:
     call.contract((1, 1), (2, 0))
     _produce(call, left, right)
     call.mark("hidden", call.labels(right)[1], producer=right)
-    call.separate(call.labels(right)[1], right)
     labels = [call.labels(left)[0], call.labels(right)[1]]
     for own, label in zip(reversed(call.labels(bias)), reversed(labels), strict=False):
         if own is not None or bias.shape[-1] != 1:
@@ -92,3 +90,20 @@ def dot(call: Call) -> None:
     call.contract((0, 0), (1, 0))
     call.macs([(first.shape[0], call.labels(first)[0])], (first, second))
     call.assign([])
+
+
+@register("_cdist_forward", "_euclidean_dist")
+def distances(call: Call) -> None:
+    """[..., n, k] and [..., m, k] -> [..., n, m]: positions that both lost are at the same place, at no distance."""
+    call.uncounted()
+    first, second = call.args[:2]
+    call.contract((0, first.dim() - 1), (1, second.dim() - 1))
+    one, two = call.labels(first), call.labels(second)
+    lead = []
+    for offset in range(max(first.dim(), second.dim()), 2, -1):
+        left = one[-offset] if offset <= first.dim() and first.shape[-offset] > 1 else None
+        right = two[-offset] if offset <= second.dim() and second.shape[-offset] > 1 else None
+        if offset <= min(first.dim(), second.dim()) and first.shape[-offset] == second.shape[-offset]:
+            call.unify(left, right)
+        lead.append(right if left is None else left)
+    call.assign([*lead, one[-2], two[-2]])

@@ -73,7 +73,16 @@ def pick(call: Call) -> None:
     call.assign(*[_without(labels, dims, keepdim) for _ in results])
 
 
-@register("_softmax", "_log_softmax", "_safe_softmax", "softmax", "log_softmax", "cumsum", "cumprod", "sort", "topk")
+@register("_softmax", "_log_softmax", "_safe_softmax", "softmax", "log_softmax")
+def compete(call: Call) -> None:
+    """Logits [batch, heads, queries, keys] say which dim the heads are, however they were computed."""
+    data = call.args[0]
+    if data.dim() == 4 and call.argument(1, "dim") in (-1, 3):
+        call.mark("head", call.labels(data)[1])
+    along(call)
+
+
+@register("cumsum", "cumprod", "sort", "topk")
 def along(call: Call) -> None:
     """Positions along the dim compete or follow one another: it stays, the others pass."""
     call.uncounted()
