@@ -34,14 +34,11 @@ def said(algebra: Algebra, record: Record) -> dict[str, Any]:
         return [named(algebra, label) for label in labels if label is not None]
 
     return {
-        "operators": record.operators,
         "uncounted": record.uncounted,
         "used": record.used,
         "terms": [(term.where, term.factor, term.backward, names(term.labels)) for term in record.terms],
-        # Numbers that the code makes lie in one storage here, in two there: `lift_fresh` copies fake tensors.
-        "storages": [
-            (s.factor, s.born, s.last, names(s.labels)) for s in record.storages.values() if s.labels or s.factor > 64
-        ],
+        # Numbers that the code makes take fewer operators and storages here: `lift_fresh` copies fake tensors.
+        "storages": [(s.factor, names(s.labels)) for s in record.storages.values() if s.labels or s.factor > 64],
         "marks": [(mark.kind, mark.path, mark.why, names([mark.label])) for mark in record.marks],
         "sizes": [(use.where, str(use.expression), names([use.label])) for use in record.sizes],
         "constant": {str(attribute): where for attribute, where in record.constant.items()},
