@@ -21,6 +21,7 @@ def mm(call: Call) -> None:
     call.contract((0, 1), (1, 0))
     _produce(call, left, right)
     call.mark("hidden", call.labels(right)[1], producer=right)
+    call.separate(call.labels(right)[1], right)
     call.assign([call.labels(left)[0], call.labels(right)[1]])
 
 
@@ -31,6 +32,7 @@ def addmm(call: Call) -> None:
     call.contract((1, 1), (2, 0))
     _produce(call, left, right)
     call.mark("hidden", call.labels(right)[1], producer=right)
+    call.separate(call.labels(right)[1], right)
     labels = [call.labels(left)[0], call.labels(right)[1]]
     for own, label in zip(reversed(call.labels(bias)), reversed(labels), strict=False):
         if own is not None or bias.shape[-1] != 1:

@@ -23,6 +23,7 @@ def batch_norm(call: Call) -> None:
     channels = call.labels(data)[1]
     for tensor in call.tensors[1:]:
         call.unify(call.labels(tensor)[0], channels)
+    call.separate(channels)
     results = [result for result in call.out if isinstance(result, torch.Tensor)]
     statistics = [[channels] if len(result) == data.shape[1] else [None] for result in results[1:] if result.dim() == 1]
     call.assign(call.labels(data), *statistics)
