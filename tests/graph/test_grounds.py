@@ -111,7 +111,7 @@ def test_a_tensor_that_results_are_written_into_is_not_looked_at_for_what_it_was
     assert trace(model, x).operators > 0
 
 
-def test_several_devices_are_left_to_fake_tensors() -> None:
+def test_weights_without_values_are_where_the_arguments_are() -> None:
     real, meta = torch.zeros(1), torch.zeros(1, device="meta")
     found = [common_device(tensors) for tensors in ([real], [meta], [real, meta], [real.to_sparse()])]
-    assert found == [torch.device("cpu"), torch.device("meta"), None, None]
+    assert found == [torch.device("cpu"), torch.device("meta"), torch.device("cpu"), None]

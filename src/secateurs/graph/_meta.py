@@ -22,13 +22,15 @@ _META = torch.device("meta")
 def common_device(tensors: Iterable[Tensor]) -> torch.device | None:
     """The device that meta tensors can stand for; `None` where plain strided tensors of one CPU are not all there is.
 
-    Operators choose their kernels by device; on an accelerator those chosen for meta tensors are others.
+    Weights on the meta device go with arguments on another. Operators choose their kernels by device; on an accelerator those chosen for meta tensors are others.
     """
     found = set()
     for tensor in tensors:
         if type(tensor) not in (Tensor, nn.Parameter) or tensor.layout != torch.strided:
             return None
         found.add(tensor.device)
+    if len(found) > 1:
+        found.discard(_META)  # weights without values are wherever the arguments are
     device = found.pop() if len(found) == 1 else torch.device("cpu")
     return None if found or device.type not in ("cpu", "meta") else device
 

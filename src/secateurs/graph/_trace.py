@@ -10,6 +10,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 
 from secateurs._errors import GraphError, SecateursError
 from secateurs.graph._arguments import arguments_of
+from secateurs.graph._branches import find_branches
 from secateurs.graph._graph import Graph
 from secateurs.graph._grounds import FakeGround, Ground, MetaGround, RealGround
 from secateurs.graph._indices import countable, settle_indices
@@ -25,6 +26,7 @@ from secateurs.graph._sizes import SizeMode
 from secateurs.graph._structure import map_tensors
 from secateurs.graph._untouched import untouched
 from secateurs.graph._wrappers import readable
+from secateurs.graph._zeroed import zero_branches
 
 __all__ = ["free_attention", "masked_run", "trace"]
 
@@ -69,7 +71,7 @@ def _first_that_runs(
     """On meta tensors, which is fastest; else on fake ones, which know more devices; else for real."""
     device = common_device([*_tensors(model).values(), *tensors_in((args, kwargs))])
     grounds: list[Ground] = [FakeGround(), RealGround()]
-    reason: Exception = RuntimeError()
+    reasons: list[Exception] = []
     if device is not None:
         grounds.insert(0, MetaGround(device))
     for ground in grounds[:-1]:
@@ -77,19 +79,19 @@ def _first_that_runs(
             return _run(model, args, kwargs, ground=ground, free_outputs=free_outputs)
         except (DataDependentOutputException, DynamicOutputShapeException, SecateursError) as error:
             # Also what failed on tensors without contents: some code (`.numpy()`) runs on real ones only.
-            reason = error
+            reasons.append(error)
     if any(tensor.is_meta for tensor in _tensors(model).values()):
-        raise _needs_values(model, reason) from reason
+        raise _needs_values(model, reasons[0]) from reasons[0]
     algebra, record, weights = _run(model, args, kwargs, ground=grounds[-1], free_outputs=free_outputs)
-    record.notes.append(f"the model ran for real, other values may take another path: {_line(reason)}")
+    record.notes.append(f"the model ran for real, other values may take another path: {_line(reasons[-1])}")
     return algebra, record, weights
 
 
-def _needs_values(model: nn.Module, reason: Exception) -> SecateursError:
-    if isinstance(reason, SecateursError):
-        return reason
-    wanted, cure = "code that does not look at values, with weights on the meta device", "Load the weights first."
-    return GraphError(type(model).__name__, wanted=wanted, got=_line(reason), cure=cure)
+def _needs_values(model: nn.Module, first: Exception) -> SecateursError:
+    where = first.where if isinstance(first, SecateursError) else type(model).__name__
+    wanted = "code that runs on shapes alone, as the weights are on the meta device"
+    cure = "If it looks at values, load the weights first; else check shapes and types of the input."
+    return GraphError(where, wanted=wanted, got=_line(first), cure=cure)
 
 
 def _line(error: Exception) -> str:
@@ -123,6 +125,8 @@ def _run(
         output = _call(stack, model, (mode, sizes), args, kwargs)
     mode.keep_outputs(output, free=free_outputs)
     _fix_unused(algebra, record, weights)
+    if __import__("os").environ.get("SEC_BRANCH"):
+        find_branches(model, algebra, record, weights, _spans(record, tensors))
     settle_indices(algebra, record, weights, given)
     return algebra, record, weights
 
@@ -171,6 +175,7 @@ def masked_run(model: nn.Module, graph: Graph, removed: Mapping[str, tuple[int, 
         infos = {path: Info(tuple(mask(label) for label in info.labels)) for path, info in graph.weights.items()}
         roots = {id(tensor): infos[path] for path, tensor in _tensors(model).items()}
         mode = LabelMode(algebra, roots)
+        zero_branches(stack, model, graph, gone, mode)
         sizes = SizeMode(mode, {(edit.path, edit.name, edit.index): edit.after for edit in graph.edits(removed)})
         stack.callback(tag_attributes(model, sizes.watch))
         stack.enter_context(mode)
@@ -204,7 +209,7 @@ def _weights(model: nn.Module, algebra: Algebra) -> tuple[dict[str, Info], dict[
     tensors = _tensors(model)
     weights = {}
     for path, tensor in tensors.items():
-        labels = tuple(algebra.fresh(size) if size > 1 and not tensor.is_complex() else None for size in tensor.shape)
+        labels = tuple(algebra.fresh(size) if size > 1 else None for size in tensor.shape)
         weights[path] = Info(labels, tensor.requires_grad, path)
     return weights, tensors
 
@@ -261,6 +266,12 @@ def _module_paths(model: nn.Module, mode: LabelMode) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _spans(record: Record, tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, int]]:
+    """The first and the last operator that uses each weight."""
+    found = {path: record.storages.get(tensor.untyped_storage()._cdata) for path, tensor in tensors.items()}
+    return {path: (storage.born - 1, storage.last - 1) for path, storage in found.items() if storage is not None}
 
 
 def _fix_unused(algebra: Algebra, record: Record, weights: Mapping[str, Info]) -> None:
