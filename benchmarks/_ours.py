@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map_only
 
 import secateurs as sec
 from benchmarks._record import Record, peak_bytes
+from benchmarks._share import share_in_axes
 from benchmarks.libraries import Call
 from secateurs.graph import untouched
 from secateurs.surgery import relative_error, tensors_in
@@ -96,7 +97,7 @@ def _coverage(model: nn.Module, graph: sec.Graph, plan: sec.Plan) -> dict[str, A
     total, stays = sum(sizes.values()), sum(kept.values())
     return {
         "params": total,
-        "share": _share(model, graph),
+        "share": share_in_axes(model, graph),
         "kept": stays / total,
         "cost_kept": plan.cost.params / plan.before.params,
         "axes": len(graph.axes),
@@ -109,25 +110,6 @@ def _coverage(model: nn.Module, graph: sec.Graph, plan: sec.Plan) -> dict[str, A
 
 def _product(numbers: Any) -> int:
     return int(torch.tensor(list(numbers) or [1]).prod())
-
-
-def _share(model: nn.Module, graph: sec.Graph) -> float:
-    """The share of parameter elements of which at least one position belongs to an axis."""
-    places: dict[str, dict[int, Tensor]] = {}
-    shapes = {path: tensor.shape for path, tensor in model.named_parameters()}
-    for axis in graph.axes:
-        for member in axis.members if axis.kind != "branch" else ():
-            if member.path in shapes:
-                size = shapes[member.path][member.dim]
-                marks = places.setdefault(member.path, {}).setdefault(member.dim, torch.zeros(size, dtype=torch.bool))
-                marks[torch.from_numpy(member.positions.copy())] = True
-    inside = 0.0
-    for path, dims in places.items():
-        outside = 1.0
-        for marks in dims.values():
-            outside *= 1 - marks.double().mean().item()
-        inside += shapes[path].numel() * (1 - outside)
-    return inside / sum(shape.numel() for shape in shapes.values())
 
 
 def _short(why: str) -> str:
