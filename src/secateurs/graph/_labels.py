@@ -8,18 +8,21 @@ Atoms live in a union-find forest. A root may be *bound* to a product of other a
 during inference: that is how a plain `Linear(E)` turns into `heads x head_dim` everywhere once a view says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NO_UNITS", "Algebra", "IntArray", "Label", "stack_columns"]
+__all__ = ["NO_UNITS", "Algebra", "IntArray", "Label", "Reason", "stack_columns"]
 
 IntArray = npt.NDArray[np.int64]
 Label = IntArray
 """Int array [n, k] of atoms; row i disappears when any of its atoms does."""
 
+
+Reason = str | Callable[[], str]
+"""Why something stays, or a function that says it: most calls fix nothing, and texts take longer than the rest."""
 
 NO_UNITS = "a dimension without units"
 """Reason of dims that nobody would want to cut, such as the offsets of a kernel; not reported."""
@@ -33,6 +36,8 @@ class Algebra:
         self._factors: IntArray = np.zeros((1024, 2), dtype=np.int64)
         self._reason: IntArray = np.zeros(1024, dtype=np.int64)
         self._size = 1
+        self._bound = False
+        """Whether any root is bound."""
         self.version = 0
         """Counts the changes, so that results can be cached between them."""
         self.reasons: list[str] = ["", NO_UNITS]
@@ -58,7 +63,7 @@ class Algebra:
     def find(self, atoms: IntArray) -> IntArray:
         """The root of every atom, with the paths to it shortened."""
         roots = self._parent[atoms]
-        while not np.array_equal(above := self._parent[roots], roots):
+        while ((above := self._parent[roots]) != roots).any():
             # Written back at once: a chain through all of `atoms` is as long as the label, and halves each time.
             self._parent[atoms] = roots = above
         return roots
@@ -84,6 +89,8 @@ class Algebra:
     def factors(self, label: Label) -> Label:
         """The label in terms of unbound roots, fixed factors of free positions included."""
         roots = self.find(label)
+        if not self._bound:
+            return roots
         while (bound := self._factors[roots, 0] > 0).any():
             first = np.where(bound, self._factors[roots, 0], roots)
             second = np.where(bound, self._factors[roots, 1], 0)[:, bound.any(0)]
@@ -114,17 +121,17 @@ class Algebra:
 
     # ------------------------------------------------------------------ the four operations
 
-    def fix(self, label: Label | None, why: str) -> None:
+    def fix(self, label: Label | None, why: Reason) -> None:
         """Every position of the label stays for ever, because of `why`."""
         if label is None:
             return
-        roots = np.unique(self.resolve(label))
-        roots = roots[~self.is_fixed(roots)]
+        roots = self.resolve(label)
+        roots = roots[self._reason[roots] == 0]
         if roots.size:
             self._reason[roots] = self._reason_id(why)
             self.version += 1
 
-    def unify(self, first: Label | None, second: Label | None, why: str) -> None:
+    def unify(self, first: Label | None, second: Label | None, why: Reason) -> None:
         """Position i of one label disappears exactly when position i of the other does.
 
         Where that cannot be said with products of atoms, the positions concerned are fixed, with `why`: a coarser
@@ -137,6 +144,20 @@ class Algebra:
             raise ValueError(f"labels of {len(first)} and {len(second)} positions cannot be unified")
         if first is second or not len(first):
             return
+        if not self._unify_plain(first, second):
+            self._unify_products(first, second, why)
+
+    def _unify_plain(self, first: Label, second: Label) -> bool:
+        """The usual case, at once: two labels of one atom per position that are bound to nothing."""
+        if first.shape[1] > 1 or second.shape[1] > 1:
+            return False
+        a, b = self.resolve(first), self.resolve(second)
+        if a.shape[1] > 1 or b.shape[1] > 1 or not (a.all() and b.all()):
+            return False
+        self._union(a[:, 0], b[:, 0])
+        return True
+
+    def _unify_products(self, first: Label, second: Label, why: Reason) -> None:
         work = [(first, second)]
         while work:
             a, b = work.pop()
@@ -148,7 +169,7 @@ class Algebra:
             codes = patterns @ (1 << np.arange(patterns.shape[1], dtype=np.int64))
             work += [(a[codes == code], b[codes == code]) for code in np.unique(codes)]
 
-    def _unify_uniform(self, a: Label, b: Label, why: str) -> list[tuple[Label, Label]]:
+    def _unify_uniform(self, a: Label, b: Label, why: Reason) -> list[tuple[Label, Label]]:
         """Unify two labels without gaps and without common atoms; returns what is left to unify."""
         if a.shape[1] > b.shape[1]:
             a, b = b, a
@@ -164,7 +185,7 @@ class Algebra:
             return self._bind(a[:, 0], b, why)
         return self._match_columns(a, b, why)
 
-    def split(self, label: Label | None, sizes: Sequence[int], why: str) -> list[Label | None]:
+    def split(self, label: Label | None, sizes: Sequence[int], why: Reason) -> list[Label | None]:
         """Labels of the dims that a dim of `prod(sizes)` positions is viewed as, outermost first.
 
         A column that varies along one new dim goes there. One that varies along several is refined into a product
@@ -205,25 +226,31 @@ class Algebra:
 
     def _union(self, a: IntArray, b: IntArray) -> None:
         """Join the classes of two arrays of unbound roots, pair by pair; a fixed class makes the other fixed."""
-        touched = np.concatenate([a, b])
-        fixed_by = self._reason[touched]
-        changed = False
-        while True:
-            ra, rb = self.find(a), self.find(b)
-            apart = ra != rb
-            if not apart.any():
-                break
-            changed = True
-            low, high = np.minimum(ra, rb)[apart], np.maximum(ra, rb)[apart]
-            np.minimum.at(self._parent, high, low)
-        if fixed_by.any():
-            roots, because = self.find(touched[fixed_by > 0]), fixed_by[fixed_by > 0]
-            new = self._reason[roots] == 0
-            self._reason[roots[new]] = because[new]
-            changed |= bool(new.any())
-        self.version += changed
+        apart = a != b
+        if not apart.any():
+            return
+        if not apart.all():
+            a, b = a[apart], b[apart]
+        fixed_a, fixed_b = self._reason[a], self._reason[b]
+        low, high = np.minimum(a, b), np.maximum(a, b)
+        if (high[1:] > high[:-1]).all():
+            self._parent[high] = low  # every root is joined to one other: the usual case
+        else:
+            self._join(low, high)
+        for roots, because in ((a, fixed_a), (b, fixed_b)):
+            if because.any():
+                roots, because = self.find(roots[because > 0]), because[because > 0]
+                new = self._reason[roots] == 0
+                self._reason[roots[new]] = because[new]
+        self.version += 1
 
-    def _bind(self, atoms: IntArray, product: Label, why: str) -> list[tuple[Label, Label]]:
+    def _join(self, low: IntArray, high: IntArray) -> None:
+        while (apart := low != high).any():
+            np.minimum.at(self._parent, high[apart], low[apart])
+            a, b = self.find(low), self.find(high)
+            low, high = np.minimum(a, b), np.maximum(a, b)
+
+    def _bind(self, atoms: IntArray, product: Label, why: Reason) -> list[tuple[Label, Label]]:
         """Make every atom stand for the product in its row."""
         fixed = self.is_fixed(atoms)
         if fixed.any():
@@ -247,9 +274,10 @@ class Algebra:
             self._factors[pairs] = product[:, :2]
             product = np.concatenate([product[:, 2:], pairs[:, None]], axis=1)
         self._factors[atoms] = product
+        self._bound = True
         self.version += 1
 
-    def _match_columns(self, a: Label, b: Label, why: str) -> list[tuple[Label, Label]]:
+    def _match_columns(self, a: Label, b: Label, why: Reason) -> list[tuple[Label, Label]]:
         """Pair columns of two products that group the positions alike; what stays unpaired is bound or fixed."""
         work: list[tuple[Label, Label]] = []
         rest_a, rest_b = list(range(a.shape[1])), list(range(b.shape[1]))
@@ -273,7 +301,7 @@ class Algebra:
                 self.fix(left, why)
         return work
 
-    def _refine(self, a: Label, b: Label, why: str) -> list[tuple[Label, Label]]:
+    def _refine(self, a: Label, b: Label, why: Reason) -> list[tuple[Label, Label]]:
         """View the second product along the grid that the columns of the first span; empty where they span none."""
         places = [np.unique(column, return_inverse=True)[1] for column in a.T]
         sizes = [int(place.max()) + 1 for place in places]
@@ -291,7 +319,8 @@ class Algebra:
                 work.append((column[:, None], part[place]))
         return work
 
-    def _reason_id(self, why: str) -> int:
+    def _reason_id(self, why: Reason) -> int:
+        why = why if isinstance(why, str) else why()
         if why not in self._reason_ids:
             self._reason_ids[why] = len(self.reasons)
             self.reasons.append(why)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from secateurs._errors import VerifyError
-from secateurs.graph._labels import Label
+from secateurs.graph._labels import Label, Reason
 
 __all__ = ["MaskAlgebra", "is_gone", "mask_of"]
 
@@ -45,12 +45,12 @@ class MaskAlgebra:
         # Another batch size than the traced one makes another size of a dim that nobody cuts.
         return mask if mask is not None and len(mask) == n else np.zeros((n, 1), dtype=np.int64)
 
-    def fix(self, label: Label | None, why: str) -> None:
+    def fix(self, label: Label | None, why: Reason) -> None:
         """The positions must all be there."""
         if label is not None and is_gone(label).any():
             raise _wrong(why, "positions that stay", f"{int(is_gone(label).sum())} removed")
 
-    def unify(self, first: Label | None, second: Label | None, why: str) -> None:
+    def unify(self, first: Label | None, second: Label | None, why: Reason) -> None:
         """The same positions must be gone."""
         if first is None or second is None:
             self.fix(first if second is None else second, why)
@@ -58,7 +58,7 @@ class MaskAlgebra:
             got = f"{int(is_gone(first).sum())} and {int(is_gone(second).sum())} that differ"
             raise _wrong(why, "the same positions removed on both sides", got)
 
-    def split(self, label: Label | None, sizes: Sequence[int], why: str) -> list[Label | None]:
+    def split(self, label: Label | None, sizes: Sequence[int], why: Reason) -> list[Label | None]:
         """The positions gone must be whole slices of the grid; which ones, per dim."""
         if label is None:
             return [None for _ in sizes]
@@ -84,6 +84,7 @@ class MaskAlgebra:
         return mask_of(gone.reshape(-1))
 
 
-def _wrong(why: str, wanted: str, got: str) -> VerifyError:
+def _wrong(why: Reason, wanted: str, got: str) -> VerifyError:
     cure = "Please report this model; the dense model is unchanged."
-    return VerifyError(f"the masked model, {why}", wanted=wanted, got=got, cure=cure)
+    text = why if isinstance(why, str) else why()
+    return VerifyError(f"the masked model, {text}", wanted=wanted, got=got, cure=cure)
