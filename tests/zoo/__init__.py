@@ -2,7 +2,19 @@
 
 from collections.abc import Mapping
 
-from tests.zoo import attending, convolutional, coupled, dense, heads, indexed, joined, packed, recurrent, written
+from tests.zoo import (
+    attending,
+    convolutional,
+    coupled,
+    dense,
+    heads,
+    indexed,
+    joined,
+    moved,
+    packed,
+    recurrent,
+    written,
+)
 from tests.zoo._entry import Entry
 
 __all__ = ["ZOO", "Entry"]
@@ -14,6 +26,7 @@ ZOO: Mapping[str, Entry] = {
     **attending.ENTRIES,
     **written.ENTRIES,
     **indexed.ENTRIES,
+    **moved.ENTRIES,
     **coupled.ENTRIES,
     **heads.ENTRIES,
     **packed.ENTRIES,

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from secateurs.graph._growth import GROWTH
 from secateurs.graph._labels import Label
 from secateurs.graph._masks import is_gone
 from secateurs.graph._mode import LabelMode
@@ -32,7 +33,7 @@ from secateurs.graph._provenance import (
     user_frame,
 )
 from secateurs.graph._record import Labels, NumberUse, SizeUse
-from secateurs.graph._scopes import Handler, flat, named, scoped
+from secateurs.graph._scopes import Handler, flat, named
 from secateurs.graph._slices import SLICES
 from secateurs.graph._wholes import WHOLES, run_whole
 
@@ -231,18 +232,6 @@ def _looked_at(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[st
     return func(*args, **kwargs)
 
 
-def _factory(first: int, last: int | None = None) -> Handler:
-    """Tensors of one value: their sizes are arguments `first` to `last`."""
-
-    def handler(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        given = args[first:last] or [kwargs[name] for name in ("size",) if name in kwargs]
-        where = f"{user_frame()} ({func.__name__})"
-        sizes = [(size.expression if type(size) is Tagged else None, where) for size in flat(given)]
-        return scoped(mode, {"sizes": sizes}, partial(func, *args, **kwargs))
-
-    return handler
-
-
 def _groups(position: int) -> Handler:
     def handler(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         groups = args[position] if len(args) > position else kwargs.get("groups", 1)
@@ -271,11 +260,6 @@ def _group_norm(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[s
     return named(mode, {"num_groups": groups}, partial(func, *args, **kwargs))
 
 
-def _pad(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    amounts = args[1] if len(args) > 1 else kwargs["pad"]
-    return named(mode, {f"pad[{i}]": amount for i, amount in enumerate(amounts)}, partial(func, *args, **kwargs))
-
-
 def _whole(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return run_whole(mode.mode, func, args, kwargs)
 
@@ -292,22 +276,18 @@ def _whole_attention(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: d
 
 _HANDLERS: dict[Any, Handler] = {
     **SLICES,
+    **GROWTH,
     **dict.fromkeys((Tensor.view, Tensor.reshape, torch.reshape, Tensor.expand), _shaped),
     **dict.fromkeys((Tensor.broadcast_to, torch.broadcast_to), _shaped),
     **dict.fromkeys((Tensor.repeat_interleave, torch.repeat_interleave), _repeat_interleave),
     **dict.fromkeys((Tensor.view_as, Tensor.reshape_as, Tensor.expand_as), _like),
     **dict.fromkeys((Tensor.unflatten, torch.unflatten), _unflatten),
-    **dict.fromkeys((torch.zeros, torch.ones, torch.empty), _factory(0)),
-    **dict.fromkeys((Tensor.new_zeros, Tensor.new_ones, Tensor.new_empty), _factory(1)),
     **dict.fromkeys((Tensor.tolist, Tensor.numpy, Tensor.__array__), _looked_at),
-    torch.full: _factory(0, 1),
-    Tensor.new_full: _factory(1, 2),
     **dict.fromkeys((F.conv1d, F.conv2d, F.conv3d), _groups(6)),
     **dict.fromkeys((F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d), _groups(6)),
     **dict.fromkeys((F.layer_norm, torch.layer_norm), _layer_norm),
     **dict.fromkeys((F.rms_norm, torch.rms_norm), _rms_norm),
     **dict.fromkeys((F.group_norm, torch.group_norm), _group_norm),
-    F.pad: _pad,
     **dict.fromkeys(WHOLES, _whole),
     F.multi_head_attention_forward: _whole_attention,
 }

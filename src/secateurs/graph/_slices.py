@@ -42,7 +42,7 @@ def _tensor_split(dim: int | None) -> Handler:
         along = given.get("dim", 0) if dim is None else dim
         size = given["input"].shape[along]
         if isinstance(places, int) and int(size) % places == 0:
-            return torch.chunk(given["input"], places, along)
+            return _chunk(mode, torch.chunk, (given["input"], places, along), {})
         if not isinstance(places, (tuple, list)):
             return func(*args, **kwargs)
         result = sized(mode, func, args, kwargs)
@@ -138,6 +138,7 @@ SLICES: dict[Any, Handler] = {
     **dict.fromkeys((Tensor.chunk, torch.chunk), _chunk),
     **dict.fromkeys((Tensor.tensor_split, torch.tensor_split), _tensor_split(None)),
     **dict.fromkeys((Tensor.vsplit, torch.vsplit), _tensor_split(0)),
+    **dict.fromkeys((Tensor.hsplit, torch.hsplit), _tensor_split(1)),
     **dict.fromkeys((Tensor.dsplit, torch.dsplit), _tensor_split(2)),
     **dict.fromkeys((Tensor.narrow, torch.narrow), _narrow),
     **dict.fromkeys((Tensor.__getitem__, Tensor.__setitem__), _getitem),

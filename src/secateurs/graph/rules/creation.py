@@ -20,12 +20,13 @@ def uniform(call: Call) -> None:
     given = call.mode.scopes.get("sizes", ())
     shape = call.out.shape
     asked = given if len(given) == len(shape) else [None for _ in shape]
-    call.assign([_sized(call, int(size), one) for size, one in zip(shape, asked, strict=True)])
+    call.assign([sized_label(call, int(size), one) for size, one in zip(shape, asked, strict=True)])
     if call.name.endswith("zeros"):
         call.out._secateurs_zeros = call.out._version
 
 
-def _sized(call: Call, size: int, asked: tuple[Any, str] | None) -> Label | None:
+def sized_label(call: Call, size: int, asked: tuple[Any, str] | None) -> Label | None:
+    """The label of a dim that comes in, of a size that the code asked for: as (expression, where), if it did."""
     if size == 1:
         return None
     expression, where = asked or (None, "")

@@ -227,9 +227,8 @@ def written(
     alone = call.mode.fresh(source.shape[dim])
     target, own, label = call.labels(data)[dim], call.labels(given[0])[given[1]], call.labels(source)[dim]
     values = known_values(call, *given)
-    if label is target and label is not None and values is not None and holds_zeros(data):
-        if np.array_equal(np.sort(values), np.arange(len(label))):
-            return _rearranged(call, given[0], own, values, label)
+    if label is target and label is not None and values is not None and _overwrites(data, values, len(label)):
+        return _rearranged(call, given[0], own, values, label)
     if target is None or values is None or (not adds and len(set(values.tolist())) < len(values)):
         refuse(call, target, own, label, alone)
         return _Write(stays=None, label=target)
@@ -242,6 +241,10 @@ def written(
         call.mark("inexact", alone, text="what it is written over shows where it is gone")
     stays = call.kept(product)
     return _Write(stays=None if stays is None else stays.to(source.device), label=target)
+
+
+def _overwrites(data: Tensor, values: IntArray, size: int) -> bool:
+    return holds_zeros(data) and np.array_equal(np.sort(values), np.arange(size))
 
 
 def _rearranged(call: Call, index: Tensor, own: Label | None, values: IntArray, label: Label) -> _Write:

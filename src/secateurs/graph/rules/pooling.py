@@ -9,10 +9,10 @@ _DIMS = {"1d": 1, "2d": 2, "3d": 3}
 @register(
     *[f"{kind}_pool{n}d" for kind in ("avg", "_adaptive_avg", "adaptive_avg") for n in (1, 2, 3)],
     *[f"{kind}_pool{n}d" for kind in ("max", "adaptive_max") for n in (1, 2, 3)],
-    *[f"max_pool{n}d_with_indices" for n in (2, 3)],
+    *[f"max_pool{n}d_with_indices" for n in (1, 2, 3)],
     *[f"upsample_{kind}" for kind in ("nearest1d", "nearest2d", "nearest3d", "linear1d")],
     *[f"upsample_{kind}" for kind in ("bilinear2d", "bicubic2d", "trilinear3d")],
-    *[f"_upsample_{kind}_aa" for kind in ("bilinear2d", "bicubic2d")],
+    *[f"_upsample_{kind}_aa" for kind in ("bilinear2d", "bicubic2d", "lanczos2d")],
     *[f"_upsample_nearest_exact{n}d" for n in (1, 2, 3)],
     *[f"{kind}_pad{n}d" for kind in ("reflection", "replication") for n in (1, 2, 3)],
 )
