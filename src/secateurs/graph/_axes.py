@@ -1,17 +1,20 @@
 """Axes: the free atoms of a traced model, grouped by where they show up, with names that stay."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from secateurs.graph._labels import NO_UNITS, Algebra, IntArray, Label
 from secateurs.graph._record import Info, Mark
 
-__all__ = ["Axis", "Fixed", "Kind", "Member", "Role", "find_axes", "find_fixed"]
+__all__ = ["Axis", "Draft", "Fixed", "Kind", "Member", "Role", "draft_axes", "find_fixed", "name_axes"]
 
 Kind = Literal["channel", "hidden", "embed", "head", "head_dim", "group", "branch"]
+BoolArray = npt.NDArray[np.bool_]
 Role = Literal["produces", "reads", "scales"]
 _PRIORITY: tuple[Kind, ...] = ("branch", "head", "head_dim", "group", "embed", "channel", "hidden")
 
@@ -79,10 +82,27 @@ class _Occurrence:
     column: IntArray
 
 
-def find_axes(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Draft:
+    """An axis before it has a name; `base` is what it will be named after."""
+
+    order: int
+    base: str
+    kind: Kind
+    exact: bool
+    members: tuple[Member, ...]
+    atoms: IntArray
+
+    @property
+    def size(self) -> int:
+        """Number of units."""
+        return len(self.atoms)
+
+
+def draft_axes(
     algebra: Algebra, weights: Mapping[str, Info], marks: Sequence[Mark], borders: Sequence[Label] = ()
-) -> tuple[Axis, ...]:
-    """Group free atoms with equal sets of occurrences (parameter, dim, column) into axes.
+) -> tuple[Draft, ...]:
+    """Group free atoms with equal sets of occurrences (parameter, dim, column) into axes, in execution order.
 
     Args:
         borders: further labels; atoms inside and outside of one belong to different axes.
@@ -95,33 +115,62 @@ def find_axes(
         for column in algebra.free(label).T
     ]
     lines = [column for label in borders for column in algebra.free(label).T]
-    groups = _group_by_signature([entry.column for entry in occurrences], lines, len(algebra))
+    branches = branch_atoms(algebra, marks)
+    groups = _group_by_signature(occurrences, lines, branches)
     facts = _Facts(algebra, weights, marks)
     members = _members(groups, occurrences, facts)
     found = []
     for atoms, own in zip(groups, members, strict=True):
         order, base = facts.producer(atoms, own)
-        found.append((order, base, facts.kind(atoms), facts.exact(atoms), own, atoms))
-    found.sort(key=lambda entry: entry[0])
-    names = _names([(base, kind) for _, base, kind, *_ in found])
+        kind, exact = facts.kind(atoms), facts.exact(atoms)
+        found.append(Draft(order=order, base=base, kind=kind, exact=exact, members=own, atoms=atoms))
+    return tuple(sorted(found, key=lambda draft: draft.order))
+
+
+def name_axes(drafts: Sequence[Draft]) -> tuple[Axis, ...]:
+    """The axes, each named after its producer, with its kind and a number where it is not the only one."""
+    names = _names([(draft.base, draft.kind) for draft in drafts])
     return tuple(
-        Axis(name=name, size=len(atoms), kind=kind, exact=exact, members=own, atoms=atoms)
-        for name, (_, _, kind, exact, own, atoms) in zip(names, found, strict=True)
+        Axis(name=name, size=draft.size, kind=draft.kind, exact=draft.exact, members=draft.members, atoms=draft.atoms)
+        for name, draft in zip(names, drafts, strict=True)
     )
 
 
-def _group_by_signature(columns: Sequence[IntArray], borders: Sequence[IntArray], count: int) -> list[IntArray]:
-    """Atoms with equal occurrence sets, each group in the order of its first occurrence in `columns`."""
+def branch_atoms(algebra: Algebra, marks: Sequence[Mark]) -> BoolArray:
+    """A mark per atom, set for the units of branches."""
+    branches = np.zeros(len(algebra), dtype=bool)
+    for mark in marks:
+        if mark.kind == "branch":
+            branches[algebra.free(mark.label)] = True
+    branches[0] = False
+    return branches
+
+
+def _group_by_signature(
+    occurrences: Sequence[_Occurrence], borders: Sequence[IntArray], branches: BoolArray
+) -> list[IntArray]:
+    """Atoms with equal occurrence sets, each group in the order of its first occurrence.
+
+    A dim that has lost units of its own (a branch) holds part of a stream only; that does not divide the stream.
+    """
     random = np.random.default_rng(0)
-    signature = np.zeros(count, dtype=np.uint64)
-    first_seen = np.full(count, -1, dtype=np.int64)
+    signature = np.zeros(len(branches), dtype=np.uint64)
+    first_seen = np.full(len(branches), -1, dtype=np.int64)
     position = 0
-    for column in columns:
-        atoms, first = np.unique(column, return_index=True)
-        signature[atoms] += random.integers(1, 2**63, dtype=np.uint64)
+    with_branch = {(entry.path, entry.dim) for entry in occurrences if branches[entry.column].any()}
+    parts = []
+    for entry in occurrences:
+        atoms, first = np.unique(entry.column, return_index=True)
         new = first_seen[atoms] < 0
         first_seen[atoms[new]] = position + first[new]
-        position += len(column)
+        position += len(entry.column)
+        if (entry.path, entry.dim) in with_branch:
+            parts.append(atoms)
+        else:
+            signature[atoms] += random.integers(1, 2**63, dtype=np.uint64)
+    nowhere_else = signature == 0
+    for atoms in parts:
+        signature[atoms[nowhere_else[atoms]]] += random.integers(1, 2**63, dtype=np.uint64)
     for column in borders:
         signature[np.unique(column)] += random.integers(1, 2**63, dtype=np.uint64)
     first_seen[0] = -1
@@ -199,34 +248,40 @@ def _members(groups: Sequence[IntArray], occurrences: Sequence[_Occurrence], fac
 
 
 def _names(entries: Sequence[tuple[str, Kind]]) -> list[str]:
-    """The base name where it is the only one, else with its kind, else with its kind and a number."""
-    bases = [base for base, _ in entries]
+    """The base name where it is the only one, else with its kind, else with its kind and a number.
+
+    Branches always say so, and leave the names of other axes as they are.
+    """
+    bases = Counter(base for base, kind in entries if kind != "branch")
+    totals = Counter(entries)
     seen: dict[tuple[str, Kind], int] = {}
     names = []
     for base, kind in entries:
-        if bases.count(base) == 1:
+        if kind != "branch" and bases[base] == 1:
             names.append(base)
             continue
         seen[base, kind] = seen.get((base, kind), 0) + 1
         number = seen[base, kind]
-        repeated = entries.count((base, kind)) > 1
+        repeated = totals[base, kind] > 1
         names.append(f"{base}:{kind}{f'.{number}' if repeated else ''}")
     return names
 
 
-def find_fixed(algebra: Algebra, weights: Mapping[str, Info]) -> tuple[Fixed, ...]:
-    """Every parameter dim with positions that may not be cut, one entry per reason."""
+def find_fixed(algebra: Algebra, weights: Mapping[str, Info], marks: Sequence[Mark]) -> tuple[Fixed, ...]:
+    """Every parameter dim with positions that may not be cut, one entry per reason; branches make no difference."""
     found = []
+    branches = branch_atoms(algebra, marks)
     for path, info in weights.items():
         for dim, label in enumerate(info.labels):
             if label is not None:
-                found += _fixed_rows(algebra, path, dim, label)
+                found += _fixed_rows(algebra, path, dim, label, branches)
     return tuple(found)
 
 
-def _fixed_rows(algebra: Algebra, path: str, dim: int, label: Label) -> list[Fixed]:
+def _fixed_rows(algebra: Algebra, path: str, dim: int, label: Label, branches: BoolArray) -> list[Fixed]:
     """Positions that stay whole, and positions of which one factor (the heads, the groups) does."""
     roots = algebra.factors(label)
+    roots = np.where(branches[roots], 0, roots)
     fixed = algebra.is_fixed(roots) & (roots > 0)
     whole = np.asarray((fixed | (roots == 0)).all(1))
     found = []

@@ -11,13 +11,13 @@ from math import gcd, prod
 import numpy as np
 import numpy.typing as npt
 
-from secateurs.graph._axes import Axis
+from secateurs.graph._axes import Draft
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._provenance import Attribute, attributes_in, labels_in
 from secateurs.graph._record import Mark, Record, SizeUse
 from secateurs.graph._solve import Conflict, SizeSolver
 
-__all__ = ["Coupling", "couple", "number_marks", "size_labels", "tie_attributes"]
+__all__ = ["Coupling", "EqualShares", "number_marks", "size_labels", "tie_attributes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,60 +79,50 @@ def number_marks(record: Record) -> list[Mark]:
     return marks
 
 
-def couple(
-    axes: Sequence[Axis], solver: SizeSolver, algebra: Algebra
-) -> tuple[tuple[Coupling, ...], Mapping[str, str]]:
-    """Couplings among axes, and the axes that no cut of equal shares can follow, with the reason."""
-    if not solver.uses:
-        return (), {}
-    search = _Search(axes, solver, _Counts(axes, algebra))
-    search.run()
-    return search.couplings(), search.stuck()
-
-
-class _Search:
-    """Looks for sets of axes that the code can follow when they lose equal shares.
+class EqualShares:
+    """Finds sets of axes that the code can follow when they lose equal shares.
 
     A *node* is such a set. Each axis starts as one; nodes that conflict are joined with those that mend it.
+
+    Attributes:
+        stuck: number of an axis that no such cut can follow to the reason.
     """
 
-    def __init__(self, axes: Sequence[Axis], solver: SizeSolver, counts: "_Counts") -> None:
-        self._axes, self._solver, self._counts = axes, solver, counts
+    def __init__(self, axes: Sequence[Draft], solver: SizeSolver, algebra: Algebra) -> None:
+        self.stuck: dict[int, str] = {}
+        self._axes, self._solver, self._counts = axes, solver, _Counts(axes, algebra)
         self._node: list[tuple[int, ...]] = [(number,) for number in range(len(axes))]
         self._why: dict[tuple[int, ...], str] = {}
-        self._stuck: dict[int, str] = {}
-        self._within = [counts.axes_of(use) for use in solver.uses]
+        self._within = [self._counts.axes_of(use) for use in solver.uses]
         self._group_of = {use: number for number, group in enumerate(solver.groups) for use in group}
         self._touching: list[set[int]] = [set() for _ in axes]
         for use, touched in enumerate(self._within):
             for axis in touched:
                 self._touching[axis].add(self._group_of[use])
+        if solver.uses:
+            self._search()
 
-    def run(self) -> None:
+    def couplings(self, names: Mapping[int, str]) -> tuple[Coupling, ...]:
+        """The nodes of several axes, by the names of these."""
+        found = []
+        for node in dict.fromkeys(self._node):
+            if len(node) > 1 and node[0] not in self.stuck:
+                steps = self._steps(node)
+                shares = {names[axis]: self._axes[axis].size // steps for axis in node}
+                found.append(Coupling(shares=shares, steps=steps, why=self._why[node]))
+        return tuple(found)
+
+    def _search(self) -> None:
         """Settle every axis, the largest first, then all together."""
         for axis in self._counts.irregular:
             if self._touching[axis]:
                 where = self._solver.uses[self._solver.groups[min(self._touching[axis])][0]].where
-                self._stuck[axis] = f"only parts of it have the size that the code asks for at {where}"
+                self.stuck[axis] = f"only parts of it have the size that the code asks for at {where}"
         for axis in sorted(range(len(self._axes)), key=lambda axis: -self._axes[axis].size):
-            if self._touching[axis] and axis not in self._stuck:
+            if self._touching[axis] and axis not in self.stuck:
                 self._settle(axis)
         while (conflict := self._together()) is not None:
             self._settle_conflict(conflict)
-
-    def couplings(self) -> tuple[Coupling, ...]:
-        """The nodes of several axes."""
-        found = []
-        for node in dict.fromkeys(self._node):
-            if len(node) > 1 and node[0] not in self._stuck:
-                steps = self._steps(node)
-                shares = {self._axes[axis].name: self._axes[axis].size // steps for axis in node}
-                found.append(Coupling(shares=shares, steps=steps, why=self._why[node]))
-        return tuple(found)
-
-    def stuck(self) -> Mapping[str, str]:
-        """Axis name to the reason."""
-        return {self._axes[axis].name: why for axis, why in self._stuck.items()}
 
     def _settle(self, axis: int) -> None:
         """Join the node of an axis with others until the code can follow it; else it stays whole."""
@@ -142,7 +132,7 @@ class _Search:
             first = first or conflict
             grown = self._mended(node, conflict)
             if grown is None:
-                self._stuck.update(dict.fromkeys(start, str(first)))
+                self.stuck.update(dict.fromkeys(start, str(first)))
                 return
             node = grown
         if first is not None:
@@ -172,7 +162,7 @@ class _Search:
     def _joined(self, node: tuple[int, ...], conflict: Conflict) -> tuple[int, ...] | None:
         """The node with what makes the conflicting use hold: in the finest steps, breaking the least; else all."""
         group = self._group_of[conflict.use]
-        near = {self._node[axis] for axis in self._involved(conflict.use) if axis not in self._stuck}
+        near = {self._node[axis] for axis in self._involved(conflict.use) if axis not in self.stuck}
         near = {other for other in near if not set(other) & set(node)}
         trials = []
         for other in near:
@@ -220,7 +210,7 @@ class _Search:
 
     def _together(self) -> Conflict | None:
         """A conflict when every node loses a share; different ones at a time."""
-        nodes = [node for node in dict.fromkeys(self._node) if node[0] not in self._stuck]
+        nodes = [node for node in dict.fromkeys(self._node) if node[0] not in self.stuck]
         for pattern in _PATTERNS:
             kept = {}
             for number, node in enumerate(nodes):
@@ -234,7 +224,7 @@ class _Search:
 
     def _settle_conflict(self, conflict: Conflict) -> None:
         """Axes that are fine alone and not together: joined where that helps, else all stay whole."""
-        involved = [axis for axis in self._involved(conflict.use) if axis not in self._stuck]
+        involved = [axis for axis in self._involved(conflict.use) if axis not in self.stuck]
         node = self._merged(*[self._node[axis] for axis in involved]) if involved else ()
         if len(node) > 1 and node not in self._node and self._steps(node) > 1 and self._conflict(node) is None:
             self._join(node, conflict)
@@ -242,7 +232,7 @@ class _Search:
         members = [member for axis in involved for member in self._node[axis]]
         group = self._solver.groups[self._group_of[conflict.use]]
         whole = members or [axis for use in group for axis in self._within[use]]
-        self._stuck.update(dict.fromkeys(whole, str(conflict)))
+        self.stuck.update(dict.fromkeys(whole, str(conflict)))
 
 
 _PATTERNS = (((1, 2),), ((1, 2), (2, 3)), ((3, 4), (1, 3), (1, 2)))
@@ -252,7 +242,7 @@ _PATTERNS = (((1, 2),), ((1, 2), (2, 3)), ((3, 4), (1, 3), (1, 2)))
 class _Counts:
     """Kept counts of labels from kept counts of axes: sums of products, one per combination of axes."""
 
-    def __init__(self, axes: Sequence[Axis], algebra: Algebra) -> None:
+    def __init__(self, axes: Sequence[Draft], algebra: Algebra) -> None:
         self._sizes = [axis.size for axis in axes]
         self._algebra = algebra
         self._axis_of: npt.NDArray[np.int64] = np.full(len(algebra), -1, dtype=np.int64)

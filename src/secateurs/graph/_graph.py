@@ -1,6 +1,6 @@
 """The graph: what may be cut in a model, what it costs, and plans made from it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -9,14 +9,16 @@ from torch import Tensor, nn
 
 from secateurs._errors import PlanError
 from secateurs._nearest import nearest_hint
-from secateurs.graph._axes import Axis, Fixed, find_axes, find_fixed
+from secateurs.graph._axes import Axis, Fixed, draft_axes, find_fixed, name_axes
 from secateurs.graph._cost import Cost, CostModel, Weight
-from secateurs.graph._coupling import Coupling, couple, number_marks, size_labels, tie_attributes
+from secateurs.graph._coupling import Coupling, EqualShares, number_marks, size_labels, tie_attributes
 from secateurs.graph._inputs import describe_inputs
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._modules import declared_sizes
 from secateurs.graph._plan import Cut, Edit, Plan, Renumber
+from secateurs.graph._provenance import attributes_in
 from secateurs.graph._record import Info, Record
+from secateurs.graph._scatters import narrow_sizes, scatters
 from secateurs.graph._solve import Conflict, Kept, SizeSolver
 
 __all__ = ["Graph"]
@@ -50,10 +52,12 @@ class Graph:
         self.notes, self.free_outputs = tuple(record.notes), record.free_outputs
         self.algebra, self.weights, self.operators, self.made = algebra, weights, record.operators, record.made
         self._counted = {path: labels[0] for path, labels in record.counted.items()}
+        self.branches = tuple(record.branches)
+        self._asked = _asked(record)
         tie_attributes(algebra, record)
         self._solver = SizeSolver(algebra, record)
         self.axes, self.couplings = self._solvable_axes(record)
-        self.fixed: tuple[Fixed, ...] = find_fixed(algebra, weights)
+        self.fixed: tuple[Fixed, ...] = find_fixed(algebra, weights, record.marks)
         self._by_name = {axis.name: axis for axis in self.axes}
         tensors = dict([*model.named_parameters(), *model.named_buffers()])
         self.shapes: Mapping[str, tuple[int, ...]] = {p: tuple(t.shape) for p, t in tensors.items()}
@@ -62,15 +66,14 @@ class Graph:
     def _solvable_axes(self, record: Record) -> tuple[tuple[Axis, ...], tuple[Coupling, ...]]:
         """Axes and couplings, without what the code cannot follow: that is fixed, with the reason."""
         marks, borders = [*record.marks, *number_marks(record)], size_labels(self._solver)
-        while True:
-            axes = find_axes(self.algebra, self.weights, marks, borders)
-            couplings, stuck = couple(axes, self._solver, self.algebra)
-            stuck = {axis.name: "a single unit" for axis in axes if axis.size == 1} | dict(stuck)
-            if not stuck:
-                return axes, couplings
-            for axis in axes:
-                if axis.name in stuck:
-                    self.algebra.fix(axis.atoms[:, None], stuck[axis.name])
+        drafts = draft_axes(self.algebra, self.weights, marks, borders)
+        shares = EqualShares(drafts, self._solver, self.algebra)
+        stuck = {number: "a single unit" for number, draft in enumerate(drafts) if draft.size == 1} | shares.stuck
+        for number, why in stuck.items():
+            self.algebra.fix(drafts[number].atoms[:, None], why)
+        left = [number for number in range(len(drafts)) if number not in stuck]
+        axes = name_axes([drafts[number] for number in left])
+        return axes, shares.couplings({number: axis.name for number, axis in zip(left, axes, strict=True)})
 
     # ------------------------------------------------------------------ reading
 
@@ -143,13 +146,15 @@ class Graph:
         if conflicts:
             raise self._refused(units, conflicts)
         cuts = self._cuts(units, roots)
-        replaced = self._replaced(cuts)
+        replaced, found = self._replaced(cuts), scatters(self.algebra, self.branches, roots)
+        edits += narrow_sizes(self.branches, self._counter(roots))
         return Plan(
             removed=units,
             sizes={axis.name: axis.size for axis in self.axes},
             cuts=cuts,
-            edits=(*edits, *self._declared(cuts, edits)),
+            edits=(*edits, *self._declared(cuts, edits, {scatter.path for scatter in found})),
             renumbered=self._renumbered(roots),
+            scatters=found,
             replaced=replaced,
             shapes=self.shapes,
             aliases=_aliases(self.model),
@@ -213,8 +218,12 @@ class Graph:
             if type(module) is nn.MultiheadAttention and any(name.startswith(f"{path}.") for name in touched)
         )
 
-    def _declared(self, cuts: Sequence[Cut], edits: Sequence[Edit]) -> list[Edit]:
-        """Edits of the attributes in which torch's layers repeat their sizes."""
+    def _declared(self, cuts: Sequence[Cut], edits: Sequence[Edit], scattered: Set[str]) -> list[Edit]:
+        """Edits of the attributes in which torch's layers repeat their sizes.
+
+        In front of a scatter, an attribute that other code takes the size of the stream from stays with the stream.
+        """
+        narrow = {owner for branch in self.branches if branch.path in scattered for owner in branch.owners}
         shapes = {path: list(shape) for path, shape in self.shapes.items()}
         for cut in cuts:
             shapes[cut.path][cut.dim] -= len(cut.removed)
@@ -226,9 +235,15 @@ class Graph:
             sizes = declared_sizes(module, own, groups.get(owner, getattr(module, "groups", 1)))
             for name, after in sizes.items():
                 before = getattr(module, name)
-                if before != after:
+                if before != after and not (owner in narrow and (owner, name) in self._asked):
                     found.append(Edit(path=owner, name=name, index=None, before=before, after=after))
         return found
+
+
+def _asked(record: Record) -> Set[tuple[str, str]]:
+    """Path and name of all attributes that the code takes sizes from."""
+    uses = [use.expression for use in record.sizes] + [use.expression for use in record.numbers] + [*record.constant]
+    return {(attribute.path, attribute.name) for use in uses for attribute in attributes_in(use)}
 
 
 def _own_tensors(module: nn.Module, owner: str, shapes: Mapping[str, Any]) -> list[str]:
