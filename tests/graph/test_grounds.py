@@ -9,12 +9,19 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 
 from secateurs import GraphError
 from secateurs.graph import trace
-from secateurs.graph._grounds import FakeGround, Ground, MetaGround
+from secateurs.graph._grounds import FakeGround, Ground, MetaGround, RealGround
 from secateurs.graph._labels import Algebra
 from secateurs.graph._meta import common_device
 from secateurs.graph._record import Record
 from secateurs.graph._trace import _run
 from tests.zoo import ZOO
+
+
+DATA_DEPENDENT = ("data_dependent", "reorder_listed", "reorder_mask")
+"""Zoo models whose code looks at values of its input or of its weights."""
+
+OTHER_STRIDES = ("lstm_packed", "gru_packed")
+"""Unpacked sequences lie in memory in another order, so that a linear layer takes other operators."""
 
 
 def findings(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], ground: Ground) -> dict[str, Any]:
@@ -58,14 +65,16 @@ def test_meta_tensors_give_what_fake_tensors_give(name: str) -> None:
     entry = ZOO[name]
     model, args, kwargs = entry.build(), entry.arguments(2), entry.keywords(2)
     try:
-        fake = findings(model, args, kwargs, FakeGround())
-    except (DataDependentOutputException, DynamicOutputShapeException):
-        with pytest.raises(GraphError):
-            findings(model, args, kwargs, MetaGround(torch.device("cpu")))
+        expected = findings(model, args, kwargs, FakeGround())
+    except (DataDependentOutputException, DynamicOutputShapeException, GraphError):
+        expected = findings(model, args, kwargs, RealGround())
+    try:
+        found = findings(model, args, kwargs, MetaGround(torch.device("cpu")))
+    except GraphError:
+        assert name in DATA_DEPENDENT
         return
-    meta = findings(model, args, kwargs, MetaGround(torch.device("cpu")))
-    for part, value in fake.items():
-        assert meta[part] == value, part
+    for part in expected if name not in OTHER_STRIDES else ("weights", "terms"):
+        assert found[part] == expected[part], part
 
 
 class Placed(nn.Module):
