@@ -107,6 +107,24 @@ class Standardised(nn.Module):
         return out
 
 
+class BatchStandardised(nn.Module):
+    """Weights standardised by a batch norm over their own inputs, a grouped one among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 8, 3)
+        self.third, self.head = nn.Conv2d(8, 8, 3, groups=2), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.first(x))
+        for layer in (self.second, self.third):
+            flat = layer.weight.reshape(1, layer.out_channels, -1)
+            weight = F.batch_norm(flat, None, None, training=True).reshape_as(layer.weight)
+            x = F.relu(F.conv2d(x, weight, layer.bias, groups=layer.groups))
+        out: Tensor = self.head(x.mean((2, 3)))
+        return out
+
+
 class Shuffle(nn.Module):
     """Channel shuffle between grouped convolutions, groups an attribute; `how` it is written differs."""
 
@@ -246,6 +264,7 @@ ENTRIES = {
         axes={"first": 6, "second": 8},
         zeroing="rows of zeros are divided by their norm",
     ),
+    "batch_standardised_weight": Entry(build=BatchStandardised, arguments=_IN, axes={"first": 6}),
     "shuffle_view": Entry(build=lambda: Shuffle("view"), arguments=_IN, axes=_SHUFFLED),
     "shuffle_reshape": Entry(build=lambda: Shuffle("reshape"), arguments=_IN, axes=_SHUFFLED),
     "shuffle_unflatten": Entry(build=lambda: Shuffle("unflatten"), arguments=_IN, axes=_SHUFFLED),
