@@ -4,13 +4,14 @@ import sys
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import Tensor
 
 __all__ = ["import_torchvision"]
 
-_kept: list[torch.library.Library] = []
+_kept: list[Any] = []
 """Schemas live as long as the object that defined them."""
 
 
@@ -30,7 +31,7 @@ def import_torchvision() -> None:
 
 
 def _define() -> None:
-    library = torch.library.Library("torchvision", "DEF")
+    library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.impl("nms", _nms, "CPU")

@@ -36,11 +36,11 @@ _DETECTION: dict[str, dict[str, Any]] = {
     "ssd300_vgg16": {"topk_candidates": 50},
 }
 _VIDEO = {"r3d_18": (8, 32), "mc3_18": (8, 32), "r2plus1d_18": (8, 32), "s3d": (16, 224), "swin3d_t": (4, 64)}
-_SMALL_FEATURES = {
+_OPTIONS: dict[str, dict[str, Any]] = {
     "googlenet": {"aux_logits": False, "init_weights": False},
     "inception_v3": {"aux_logits": False, "init_weights": False},
 }
-_MINIMUM = {"alexnet": 96, "vgg11": 64, "densenet121": 64}
+_SIDES = {"alexnet": 96, "vgg11": 64, "densenet121": 64}
 
 
 def _build(package: str, name: str, **options: Any) -> nn.Module:
@@ -65,7 +65,7 @@ def _two_frames() -> Call:
 
 TORCHVISION = (
     *(
-        _entry(name, image(3, *[_MINIMUM.get(name, side)] * 2), **_SMALL_FEATURES.get(name, {}))
+        _entry(name, image(3, *[_SIDES.get(name, side)] * 2), **_OPTIONS.get(name, {}))
         for side, names in _BY_SIDE.items()
         for name in names.split()
     ),
