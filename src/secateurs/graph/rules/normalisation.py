@@ -33,7 +33,9 @@ def batch_norm(call: Call) -> None:
             out, *statistics = call.func(call.gather(data, dims), *call.args[1:])
             call.put((call.scatter(out, data, dims), *statistics))
     results = [result for result in call.out if isinstance(result, torch.Tensor)]
-    per_channel = [[channels] if len(result) == data.shape[1] else [None] for result in results[1:] if result.dim() == 1]
+    per_channel = [
+        [channels] if len(result) == data.shape[1] else [None] for result in results[1:] if result.dim() == 1
+    ]
     call.assign(labels, *per_channel)
 
 
