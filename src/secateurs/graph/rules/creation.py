@@ -26,17 +26,18 @@ def uniform(call: Call) -> None:
 
 
 def sized_label(call: Call, size: int, asked: tuple[Any, str] | None) -> Label | None:
-    """The label of a dim that comes in, of a size that the code asked for: as (expression, where), if it did."""
-    if size == 1:
-        return None
+    """The label of a dim that comes in, of a size that the code asked for: as (expression, where), if it did.
+
+    A trace notes every dim, so that a masked run, which may know more or fewer sizes, finds each in its place.
+    """
     expression, where = asked or (None, "")
-    if isinstance(expression, TensorSize) and len(expression.label) == size:
-        return expression.label
+    known = expression.label if isinstance(expression, TensorSize) and len(expression.label) == size > 1 else None
     if call.mode.record is None:
-        return call.mode.fresh(size)
-    if asked is None:
+        mask = call.mode.fresh(size)
+        return (mask if known is None else known) if size > 1 else None
+    if size == 1 or known is not None or asked is None:
         call.mode.record.made.append(_UNSIZED)
-        return None
+        return known
     label = call.mode.fresh(size)
     if expression is None:
         call.algebra.fix(label, f"size {size} is written in the code at {where}")
