@@ -22,7 +22,8 @@ _META = torch.device("meta")
 def common_device(tensors: Iterable[Tensor]) -> torch.device | None:
     """The device that meta tensors can stand for; `None` where plain strided tensors of one CPU are not all there is.
 
-    Weights on the meta device go with arguments on another. Operators choose their kernels by device; on an accelerator those chosen for meta tensors are others.
+    Weights on the meta device go with arguments on another. Operators choose their kernels by device; on an
+    accelerator those chosen for meta tensors are others.
     """
     found = set()
     for tensor in tensors:

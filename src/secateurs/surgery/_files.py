@@ -23,6 +23,9 @@ def save(result: Result | nn.Module, path: str | Path) -> None:
         result: what `apply` or `prune` returned, or a model: one that was cut (and trained since) carries its plans
             along, one that never was has none.
         path: the safetensors file.
+
+    Raises:
+        FileError: weights without values, or a file that cannot be written.
     """
     model = unwrapped(result.model if isinstance(result, Result) else result)
     first: dict[int, str] = {}
@@ -31,6 +34,10 @@ def save(result: Result | nn.Module, path: str | Path) -> None:
             first.setdefault(id(tensor), name)
     state = model.state_dict()
     unique = {name: state[name] for name in first.values()}
+    for name, tensor in unique.items():
+        if tensor.is_meta:
+            cure = "Load the weights first; a plan alone is saved by Plan.save."
+            raise FileError(name, wanted="values to save", got="a tensor on the meta device", cure=cure)
     plans = [plan.to_json() for plan in getattr(model, HISTORY, ())]
     save_tensors(Path(path), unique, {"plans": json.dumps(plans)})
 
@@ -41,7 +48,8 @@ def load(path: str | Path, factory: Callable[[], nn.Module]) -> nn.Module:
 
     Args:
         path: a file that `save` wrote.
-        factory: makes the dense model (its weights do not matter); called without arguments.
+        factory: makes the dense model (its weights do not matter, and may be on the meta device, which takes no
+            memory); called without arguments.
 
     Raises:
         FileError: not such a file, or weights that do not fit.
@@ -63,8 +71,27 @@ def load(path: str | Path, factory: Callable[[], nn.Module]) -> nn.Module:
         check_values(model, plan, skip=tensors)
         cut_model(model, plan)
         vars(model)[HISTORY] = (*getattr(model, HISTORY, ()), plan)
+    _make_room(model)
     _load_weights(model, tensors, str(path))
     return model
+
+
+def _make_room(model: nn.Module) -> None:
+    """Put memory in the place of tensors on the meta device; tied ones stay tied."""
+    state = {id(tensor) for tensor in model.state_dict(keep_vars=True).values()}
+    made: dict[int, Tensor] = {}
+    for path, module in model.named_modules():
+        for registry in (module._parameters, module._buffers):
+            for name, tensor in registry.items():
+                if tensor is None or not tensor.is_meta:
+                    continue
+                if id(tensor) not in state:
+                    cure = "Make it on the CPU: only saved tensors can be on the meta device."
+                    got = "a buffer on the meta device that is not saved"
+                    raise FileError(f"{path}.{name}".lstrip("."), wanted="values", got=got, cure=cure)
+                empty = torch.empty_like(tensor, device="cpu")
+                room = nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+                registry[name] = made.setdefault(id(tensor), room)
 
 
 def _load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:

@@ -48,15 +48,15 @@ class Runs:
         cut_model(cut, self.plan)
         return Runs(dense=dense, cut=cut, plan=self.plan, graph=self.graph, example=self.example, wide=self.wide)
 
-    def nudged(self, amount: float) -> "Runs":
+    def nudged(self, amount: float, seed: int) -> "Runs":
         """The same with every number of the dense model and the example moved up or down by a relative amount."""
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(seed)
 
         def nudge(tensor: Tensor) -> Tensor:
             if not tensor.is_floating_point() and not tensor.is_complex():
                 return tensor.clone()
             signs = torch.randint(0, 2, tensor.shape, generator=generator, dtype=torch.int8) * 2 - 1
-            return tensor * (1 + amount * signs.to(tensor.device))
+            return (tensor * (1 + amount * signs.to(tensor.device, torch.float64))).to(tensor.dtype)
 
         dense = copy_model(self.dense)
         with torch.no_grad():
