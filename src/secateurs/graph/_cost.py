@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from secateurs.graph._labels import Algebra, Label
-from secateurs.graph._record import Record
+from secateurs.graph._lives import lives_of
+from secateurs.graph._record import Branch, Record
 
 __all__ = ["Cost", "CostModel", "Weight"]
 
@@ -59,6 +60,16 @@ class Weight:
     labels: tuple[Label, ...]
     itemsize: int
     is_parameter: bool
+    when: int = 0
+    """Under which condition it is there; see `_holding`."""
+
+
+def _indices(branches: Sequence[Branch]) -> list[Weight]:
+    """The buffers that scatters read."""
+    return [
+        Weight(factor=1, labels=(branch.narrow,), itemsize=8, is_parameter=False, when=number)
+        for number, branch in enumerate(branches, start=1)
+    ]
 
 
 class CostModel:
@@ -73,14 +84,29 @@ class CostModel:
         self._uncounted = dict(record.uncounted)
         self._macs = self._labels.products((term.factor, term.labels) for term in record.terms)
         self._backward = np.array([term.backward for term in record.terms], dtype=np.int64)
+        self._branches = self._branch_numbers(record.branches)
+        weights = [*weights, *_indices(record.branches)]
         self._weights = self._labels.products((weight.factor, weight.labels) for weight in weights)
+        self._weight_when = np.array([weight.when for weight in weights], dtype=np.int64)
         self._itemsize = np.array([weight.itemsize for weight in weights], dtype=np.int64)
         self._is_parameter = np.array([weight.is_parameter for weight in weights], dtype=bool)
-        storages = list(record.storages.values())
-        self._activations = self._labels.products((storage.factor, storage.labels) for storage in storages)
-        lives = [[storage.born, min(storage.last, record.operators)] for storage in storages]
-        self._lives = np.array(lives, dtype=np.int64).reshape(-1, 2)
+        lives = lives_of(record)
+        self._activations = self._labels.products((life.factor, life.labels) for life in lives)
+        self._lives = np.array([[life.born, life.last] for life in lives], dtype=np.int64).reshape(-1, 2)
+        self._life_when = np.array([life.when for life in lives], dtype=np.int64)
         self._labels.close()
+
+    def _branch_numbers(self, branches: Sequence[Branch]) -> npt.NDArray[np.int64]:
+        """Numbers [branches, 2] of the labels before and behind each scatter."""
+        numbers = [(self._labels.number(branch.narrow), self._labels.number(branch.wide)) for branch in branches]
+        return np.array(numbers, dtype=np.int64).reshape(-1, 2)
+
+    def _holding(self, when: npt.NDArray[np.int64], kept: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of the conditions hold: 0 always, k where branch k lost a unit of its own, -k where it did not."""
+        lost = kept[self._branches[:, 0]] < kept[self._branches[:, 1]]
+        state = np.concatenate([[True], lost])
+        holding: npt.NDArray[np.bool_] = np.where(when < 0, ~state[np.abs(when)], state[np.abs(when)])
+        return holding
 
     def macs(self, removed: BoolArray) -> int:
         """Multiply-adds once the marked roots are removed."""
@@ -89,7 +115,7 @@ class CostModel:
     def count(self, removed: BoolArray) -> dict[str, int]:
         """`macs`, `params` and `bytes` once the marked roots are removed."""
         kept = self._labels.kept(removed)
-        sizes = self._weights(kept)
+        sizes = self._weights(kept) * self._holding(self._weight_when, kept)
         return {
             "macs": int(self._macs(kept).sum()),
             "params": int(sizes[self._is_parameter].sum()),
@@ -103,7 +129,7 @@ class CostModel:
         gops = float((2 * macs * (1 + self._backward)).sum()) / 1e9 if train else 0.0
         return Cost(
             **self.count(removed),
-            activation_bytes=self._peak(self._activations(kept)),
+            activation_bytes=self._peak(self._activations(kept) * self._holding(self._life_when, kept)),
             train_gops=gops,
             uncounted=self._uncounted,
         )

@@ -13,7 +13,7 @@ from secateurs._errors import PlanError
 from secateurs._files import write_json
 from secateurs.graph._cost import Cost
 
-__all__ = ["Cut", "Edit", "Plan", "Renumber"]
+__all__ = ["Cut", "Edit", "Plan", "Renumber", "Scatter"]
 
 _FORMAT = 1
 
@@ -63,6 +63,36 @@ class Renumber:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scatter:
+    """A module whose output, narrow after the cut, gets zeros in between so that it is as wide as its stream.
+
+    Attributes:
+        path: of the module.
+        dim: of its output, counted from the back.
+        size: of that dim behind the scatter.
+        kept: the places that the narrow output goes to, ascending.
+    """
+
+    path: str
+    dim: int
+    size: int
+    kept: tuple[int, ...]
+
+    def check(self) -> None:
+        """Refuse what no trace would have made.
+
+        Raises:
+            ValueError: with the scatter.
+        """
+        numbers = type(self.dim) is int and self.dim < 0 and type(self.size) is int
+        ascending = all(low < high for low, high in zip(self.kept, self.kept[1:], strict=False))
+        if not isinstance(self.path, str) or not self.path or not numbers or not self.kept or not ascending:
+            raise ValueError(f"a scatter that no plan has: {self}")
+        if self.kept[0] < 0 or self.kept[-1] >= self.size or len(self.kept) == self.size:
+            raise ValueError(f"a scatter to places that do not fit: {self}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is removed from a model, and everything that carrying it out needs.
 
@@ -72,6 +102,7 @@ class Plan:
         cuts: positions removed from parameters and buffers.
         edits: attributes to set.
         renumbered: index buffers whose values follow the cut of the dim that they count.
+        scatters: modules whose cut outputs are widened again, for units that one producer of a sum lost alone.
         replaced: paths of `nn.MultiheadAttention` modules that make way for one with free inner sizes.
         shapes: shape of every parameter and buffer before the cut.
         aliases: paths of tied tensors to the path that `cuts` uses for them.
@@ -84,6 +115,7 @@ class Plan:
     cuts: tuple[Cut, ...]
     edits: tuple[Edit, ...]
     renumbered: tuple[Renumber, ...] = ()
+    scatters: tuple[Scatter, ...] = ()
     replaced: tuple[str, ...]
     shapes: Mapping[str, tuple[int, ...]]
     aliases: Mapping[str, str]
@@ -147,6 +179,7 @@ class Plan:
         content["cuts"] = [asdict(cut) for cut in self.cuts]
         content["edits"] = [asdict(edit) for edit in self.edits]
         content["renumbered"] = [asdict(entry) for entry in self.renumbered]
+        content["scatters"] = [asdict(scatter) for scatter in self.scatters]
         content["replaced"] = list(self.replaced)
         content["shapes"] = {path: list(shape) for path, shape in self.shapes.items()}
         content["aliases"], content["inputs"] = dict(self.aliases), self.inputs
@@ -172,6 +205,10 @@ class Plan:
                     Renumber(path=entry["path"], removed=_integers(entry["removed"]))
                     for entry in content.get("renumbered", [])
                 ),
+                scatters=tuple(
+                    Scatter(**{**scatter, "kept": _integers(scatter["kept"])})
+                    for scatter in content.get("scatters", [])
+                ),
                 replaced=tuple(str(path) for path in content["replaced"]),
                 shapes={str(k): _integers(v) for k, v in content["shapes"].items()},
                 aliases={str(k): str(v) for k, v in content["aliases"].items()},
@@ -196,6 +233,8 @@ class Plan:
             size = self.sizes[name]
             if not all(0 <= unit < size for unit in units) or not 0 < len(set(units)) < size:
                 raise ValueError(f"units {units[:5]}... of axis {name} of size {size}")
+        for scatter in self.scatters:
+            scatter.check()
         for entry in self.renumbered:
             if entry.path not in self.shapes or any(n < 0 for n in entry.removed) or not entry.removed:
                 raise ValueError(f"positions {entry.removed[:5]}... counted by {entry.path}")

@@ -54,7 +54,10 @@ class Term:
 
 @dataclass(kw_only=True)
 class Storage:
-    """One allocation: `factor` bytes times the kept sizes of `labels`, alive from operator `born` to `last`."""
+    """One allocation: `factor` bytes times the kept sizes of `labels`, alive from operator `born` to `last`.
+
+    Here operators count from 1, for 0 is the time before the first; elsewhere from 0.
+    """
 
     factor: int
     labels: tuple[Label, ...]

@@ -24,6 +24,7 @@ from secateurs.graph._provenance import tag_attributes
 from secateurs.graph._record import Info, Moment, Passage, Record
 from secateurs.graph._sizes import SizeMode
 from secateurs.graph._structure import map_tensors
+from secateurs.graph._tensors import registered_tensors, tensors_of
 from secateurs.graph._untouched import untouched
 from secateurs.graph._wrappers import readable
 from secateurs.graph._zeroed import zero_branches
@@ -69,7 +70,7 @@ def _first_that_runs(
     model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], free_outputs: bool
 ) -> tuple[Algebra, Record, dict[str, Info]]:
     """On meta tensors, which is fastest; else on fake ones, which know more devices; else for real."""
-    device = common_device([*_tensors(model).values(), *tensors_in((args, kwargs))])
+    device = common_device([*registered_tensors(model).values(), *tensors_in((args, kwargs))])
     grounds: list[Ground] = [FakeGround(), RealGround()]
     reasons: list[Exception] = []
     if device is not None:
@@ -80,7 +81,7 @@ def _first_that_runs(
         except (DataDependentOutputException, DynamicOutputShapeException, SecateursError) as error:
             # Also what failed on tensors without contents: some code (`.numpy()`) runs on real ones only.
             reasons.append(error)
-    if any(tensor.is_meta for tensor in _tensors(model).values()):
+    if any(tensor.is_meta for tensor in registered_tensors(model).values()):
         raise _needs_values(model, reasons[0]) from reasons[0]
     algebra, record, weights = _run(model, args, kwargs, ground=grounds[-1], free_outputs=free_outputs)
     record.notes.append(f"the model ran for real, other values may take another path: {_line(reasons[-1])}")
@@ -125,8 +126,7 @@ def _run(
         output = _call(stack, model, (mode, sizes), args, kwargs)
     mode.keep_outputs(output, free=free_outputs)
     _fix_unused(algebra, record, weights)
-    if __import__("os").environ.get("SEC_BRANCH"):
-        find_branches(model, algebra, record, weights, _spans(record, tensors))
+    find_branches(model, algebra, record, weights, _spans(record, tensors))
     settle_indices(algebra, record, weights, given)
     return algebra, record, weights
 
@@ -173,7 +173,7 @@ def masked_run(model: nn.Module, graph: Graph, removed: Mapping[str, tuple[int, 
         stack.enter_context(untouched(model))
         free_attention(model)
         infos = {path: Info(tuple(mask(label) for label in info.labels)) for path, info in graph.weights.items()}
-        roots = {id(tensor): infos[path] for path, tensor in _tensors(model).items()}
+        roots = {id(tensor): infos[path] for path, tensor in tensors_of(model).items() if path in infos}
         mode = LabelMode(algebra, roots)
         zero_branches(stack, model, graph, gone, mode)
         sizes = SizeMode(mode, {(edit.path, edit.name, edit.index): edit.after for edit in graph.edits(removed)})
@@ -200,13 +200,8 @@ def free_attention(model: nn.Module, paths: tuple[str, ...] | None = None) -> tu
     return tuple(done)
 
 
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by path, tied ones once, under the first of their paths."""
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
-
-
 def _weights(model: nn.Module, algebra: Algebra) -> tuple[dict[str, Info], dict[str, Tensor]]:
-    tensors = _tensors(model)
+    tensors = tensors_of(model)
     weights = {}
     for path, tensor in tensors.items():
         labels = tuple(algebra.fresh(size) if size > 1 else None for size in tensor.shape)
@@ -224,7 +219,7 @@ def _replace_weights(model: nn.Module, stand_in: Callable[[Tensor], Tensor]) -> 
                     if id(tensor) not in made:
                         made[id(tensor)] = stand_in(tensor)
                     registry[name] = made[id(tensor)]  # type: ignore[assignment]
-    return _tensors(model)
+    return tensors_of(model)
 
 
 @contextmanager

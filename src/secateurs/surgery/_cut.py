@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from secateurs._errors import PlanError
 from secateurs.graph import Cut, Edit, Plan, Renumber, free_attention
+from secateurs.surgery._scatter import insert_scatter, scatters_already
 
 __all__ = ["check_fits", "check_values", "copy_model", "cut_model", "cut_tensor", "cuts_by_path", "tensors_of"]
 
@@ -39,6 +40,10 @@ def check_fits(model: nn.Module, plan: Plan) -> None:
     for edit in plan.edits:
         if not _is_inner(edit, plan):
             _check_edit(model, edit)
+    for scatter in plan.scatters:
+        if scatters_already(_module(model, scatter.path)):
+            wanted, got = "a module whose output is not scattered yet", "one that is"
+            raise PlanError(scatter.path, wanted=wanted, got=got, cure=_CURE)
 
 
 def check_values(model: nn.Module, plan: Plan, skip: Container[str] = ()) -> None:
@@ -141,6 +146,8 @@ def cut_model(model: nn.Module, plan: Plan) -> None:
         tensor.data = cut_tensor(tensor.data, cuts)
         if grad is not None:
             tensor.grad = cut_tensor(grad, cuts)
+    for scatter in plan.scatters:
+        insert_scatter(model, scatter)
     for entry in plan.renumbered:
         _renumber(tensors[entry.path], entry)
     for edit in plan.edits:
