@@ -1,13 +1,12 @@
 """One operator call as a rule sees it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from secateurs.graph._indices import Integers
 from secateurs.graph._labels import Algebra, Label
@@ -60,32 +59,46 @@ class Call:
     what a masked run reads.
     """
 
+    __slots__ = (
+        "_assigned",
+        "_done",
+        "_indices",
+        "_out",
+        "_tensors",
+        "_viewed",
+        "_zeros",
+        "algebra",
+        "args",
+        "func",
+        "kwargs",
+        "mode",
+        "tracing",
+    )
+
     def __init__(self, mode: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.mode, self.func, self.args, self.kwargs = mode, func, args, kwargs
         self.algebra = mode.algebra
+        self.tracing = mode.record is not None
+        """Whether findings are recorded (and not a masked run)."""
         self._out: Any = None
-        self._done = False
-        self._assigned = False
-        self._viewed = False
+        self._done = self._assigned = self._viewed = False
+        self._tensors: list[Tensor] | None = None
         self._zeros: list[tuple[int, int, Label]] = []
-        self._indices: set[str] = set()
+        self._indices: set[str] | None = None
 
     # ------------------------------------------------------------------ reading
 
     @property
     def name(self) -> str:
         """The operator, for example `aten.add`."""
-        return str(self.func.overloadpacket)
+        return _name_of(self.func)
 
     @property
-    def tracing(self) -> bool:
-        """Whether findings are recorded (and not a masked run)."""
-        return self.mode.record is not None
-
-    @cached_property
     def tensors(self) -> list[Tensor]:
         """All tensors among the arguments, in order."""
-        return [leaf for leaf in tree_leaves((self.args, self.kwargs)) if isinstance(leaf, Tensor)]
+        if self._tensors is None:
+            self._tensors = _tensors_in((*self.args, *self.kwargs.values()))
+        return self._tensors
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument given by position or by name."""
@@ -106,13 +119,18 @@ class Call:
     def out(self) -> Any:
         """The result; the operator runs now if it has not."""
         if not self._done:
-            self.put(self.mode.run(self.func, self._masked_args(), self.kwargs))
+            args = self._masked_args() if self._zeros else self.args
+            self.put(self.mode.run(self.func, args, self.kwargs))
         return self._out
 
     def put(self, result: Any) -> None:
         """Take `result` as what the operator returned."""
         self._out, self._done = result, True
-        self.mode.dtypes |= {leaf.dtype for leaf in tree_leaves(result) if isinstance(leaf, Tensor)}
+        if not self.tracing:
+            self.mode.dtypes |= {tensor.dtype for tensor in self._results()}
+
+    def _results(self) -> list[Tensor]:
+        return [self._out] if isinstance(self._out, Tensor) else _tensors_in((self._out,))
 
     def kept(self, label: Label | None) -> Tensor | None:
         """Indices of the positions that a masked run keeps; `None` where all are."""
@@ -158,7 +176,7 @@ class Call:
     ) -> None:
         """Both labels are cut together."""
         if first is not second:
-            self.algebra.unify(first, second, self.why(text))
+            self.algebra.unify(first, second, partial(self.why, text))
 
     def reading(self, *tensors: Tensor) -> str:
         """Why a dim stays whose other side has no units."""
@@ -169,8 +187,8 @@ class Call:
 
     def fix(self, label: Label | None, text: str) -> None:
         """The label may not be cut. A masked run has nothing to add to the reasons."""
-        if self.tracing:
-            self.algebra.fix(label, self.why(text))
+        if label is not None and self.tracing:
+            self.algebra.fix(label, partial(self.why, text))
 
     def contract(self, first: tuple[int, int], second: tuple[int, int]) -> None:
         """Two arguments, given as (position, dim), are multiplied and summed over these dims."""
@@ -188,7 +206,7 @@ class Call:
     def assign(self, *outputs: Sequence[Label | None]) -> None:
         """Labels of each tensor that the operator returns."""
         self._assigned = True
-        results = self.out if isinstance(self.out, (tuple, list)) else [self.out]
+        results = self.out if isinstance(self.out, (tuple, list)) else (self.out,)
         tensors = [result for result in results if isinstance(result, Tensor)]
         grad = self.tracing and any(self.mode.info(tensor).grad for tensor in self.tensors)
         for tensor, labels in zip(tensors, outputs, strict=False):
@@ -205,14 +223,17 @@ class Call:
     def _set(self, tensor: Tensor, labels: Labels, grad: bool, origin: str | None) -> None:
         if id(tensor) in self.mode.roots:
             return
-        if len(labels) != tensor.dim():
-            raise ValueError(f"{self.name}: {len(labels)} labels for {tensor.dim()} dims")
-        for size, label in zip(tensor.shape, labels, strict=True):
-            if label is not None and len(label) != size:
-                raise ValueError(f"{self.name}: a label of {len(label)} positions on a dim of {size}")
-            if label is not None and size == 1:
+        shape = tensor.shape
+        if len(labels) != len(shape):
+            raise ValueError(f"{self.name}: {len(labels)} labels for {len(shape)} dims")
+        for dim, label in enumerate(labels):
+            if label is None:
+                continue
+            if len(label) != shape[dim]:
+                raise ValueError(f"{self.name}: a label of {len(label)} positions on a dim of {shape[dim]}")
+            if len(label) == 1:
                 self.fix(label, "a single position")
-        labels = tuple(None if size == 1 else label for size, label in zip(tensor.shape, labels, strict=True))
+                labels = (*labels[:dim], None, *labels[dim + 1 :])
         tensor._secateurs_info = Info(labels, grad and tensor.is_floating_point(), origin)  # type: ignore[attr-defined]
 
     def mark(self, kind: MarkKind, label: Label | None, *, producer: Tensor | None = None, text: str = "") -> None:
@@ -244,7 +265,7 @@ class Call:
 
     def index(self, path: str, counted: Label) -> None:
         """The call uses integers of the model as an index: their values count the positions of a dim."""
-        self._indices.add(path)
+        self._indices = {*(self._indices or ()), path}
         if self.mode.record is not None:
             self.mode.record.counted.setdefault(path, []).append(counted)
 
@@ -262,26 +283,27 @@ class Call:
 
     def close(self) -> None:
         """After the rule: outputs it left alone have no labels, and the trace's ledger is kept."""
+        results = self._results()
         if not self._assigned:
-            for tensor in tree_leaves(self.out):
-                if isinstance(tensor, Tensor) and getattr(tensor, "_secateurs_info", None) is None:
+            for tensor in results:
+                if getattr(tensor, "_secateurs_info", None) is None:
                     self._set(tensor, (None,) * tensor.dim(), False, None)
         record = self.mode.record
         if record is None:
             return
         record.operators += 1
         for tensor in self.tensors:
-            path = self.mode.info(tensor).origin
-            if path is not None:
-                record.used.add(path)
-                if path in self.mode.values and not self._viewed:
-                    self._read_otherwise(record, path)
-        for tensor in (*self.tensors, *tree_leaves(self.out)):
-            if isinstance(tensor, Tensor):
-                touch(record, tensor, self.mode.info(tensor))
+            info = self.mode.info(tensor)
+            if info.origin is not None:
+                record.used.add(info.origin)
+                if info.origin in self.mode.values and not self._viewed:
+                    self._read_otherwise(record, info.origin)
+            touch(record, tensor, info)
+        for tensor in results:
+            touch(record, tensor, self.mode.info(tensor))
 
     def _read_otherwise(self, record: Record, path: str) -> None:
-        if path not in self._indices:
+        if path not in (self._indices or ()):
             record.otherwise.setdefault(path, f"read by {self.name} at {user_frame()}")
 
     def uncounted(self) -> None:
@@ -289,3 +311,18 @@ class Call:
         if self.mode.record is not None:
             counts = self.mode.record.uncounted
             counts[self.name] = counts.get(self.name, 0) + 1
+
+
+def _tensors_in(values: Iterable[Any]) -> list[Tensor]:
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found += _tensors_in(value)
+    return found
+
+
+@cache
+def _name_of(func: Any) -> str:
+    return str(func.overloadpacket)

@@ -13,6 +13,7 @@ from math import prod
 
 import numpy as np
 import numpy.typing as npt
+from numpy import count_nonzero  # on short arrays ten times as fast as `any` and `all`
 
 __all__ = ["NO_UNITS", "Algebra", "IntArray", "Label", "Reason", "stack_columns"]
 
@@ -63,7 +64,7 @@ class Algebra:
     def find(self, atoms: IntArray) -> IntArray:
         """The root of every atom, with the paths to it shortened."""
         roots = self._parent[atoms]
-        while ((above := self._parent[roots]) != roots).any():
+        while count_nonzero((above := self._parent[roots]) != roots):
             # Written back at once: a chain through all of `atoms` is as long as the label, and halves each time.
             self._parent[atoms] = roots = above
         return roots
@@ -152,7 +153,7 @@ class Algebra:
         if first.shape[1] > 1 or second.shape[1] > 1:
             return False
         a, b = self.resolve(first), self.resolve(second)
-        if a.shape[1] > 1 or b.shape[1] > 1 or not (a.all() and b.all()):
+        if a.shape[1] > 1 or b.shape[1] > 1 or count_nonzero(a) + count_nonzero(b) < 2 * len(a):
             return False
         self._union(a[:, 0], b[:, 0])
         return True
@@ -227,18 +228,19 @@ class Algebra:
     def _union(self, a: IntArray, b: IntArray) -> None:
         """Join the classes of two arrays of unbound roots, pair by pair; a fixed class makes the other fixed."""
         apart = a != b
-        if not apart.any():
+        count = count_nonzero(apart)
+        if not count:
             return
-        if not apart.all():
+        if count < len(a):
             a, b = a[apart], b[apart]
         fixed_a, fixed_b = self._reason[a], self._reason[b]
         low, high = np.minimum(a, b), np.maximum(a, b)
-        if (high[1:] > high[:-1]).all():
+        if count_nonzero(high[1:] > high[:-1]) == len(high) - 1:
             self._parent[high] = low  # every root is joined to one other: the usual case
         else:
             self._join(low, high)
         for roots, because in ((a, fixed_a), (b, fixed_b)):
-            if because.any():
+            if count_nonzero(because):
                 roots, because = self.find(roots[because > 0]), because[because > 0]
                 new = self._reason[roots] == 0
                 self._reason[roots[new]] = because[new]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from secateurs.graph._call import Call
+from secateurs.graph._call import Call, Rule
 from secateurs.graph._indices import Integers
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._masks import MaskAlgebra, is_gone
@@ -89,13 +89,18 @@ class LabelMode(TorchDispatchMode):
                 tensor = tensor.index_select(dim, kept)
         return tensor
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """torch would import its compiler and enter it at every call; the model's compiled parts are run uncompiled."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        rule = rule_for(func)
+        rule, composite = _ways.get(func) or _way(func)
         if rule is None:
             return self.run(func, args, kwargs or {})
-        if is_composite(func):
+        if composite:
             with self:
                 return func.decompose(*args, **(kwargs or {}))
         if self.shadows is not None and (moved := self.shadows.alias(func, args, kwargs or {})) is not None:
@@ -112,5 +117,12 @@ class LabelMode(TorchDispatchMode):
         return call.out
 
 
+def _way(func: Any) -> tuple[Rule | None, bool]:
+    """The rule of an operator, and whether it is made of others; looked up once."""
+    _ways[func] = rule_for(func), is_composite(func)
+    return _ways[func]
+
+
+_ways: dict[Any, tuple[Rule | None, bool]] = {}
 _MISFITS = (ValueError, IndexError, KeyError, TypeError, AttributeError)
 """What a rule raises on a call of a form that it was not written for: the call then fixes what it touches."""

@@ -199,25 +199,23 @@ def touch(record: Record, tensor: Tensor, info: Info) -> Storage:
     """Note that the running operator uses the storage of a tensor; weights count nothing."""
     owner = tensor.untyped_storage()
     storage = record.storages.get(owner._cdata)
-    if storage is None:
-        factor, labels = constant_factor(list(zip(tensor.shape, info.labels, strict=True)))
-        if info.origin is not None:
-            factor, labels = 0, ()
-        storage = Storage(
-            factor=factor * tensor.element_size(),
-            labels=labels,
-            born=record.operators,
-            last=record.operators,
-            owner=owner,
-        )
-        record.storages[owner._cdata] = storage
-    storage.last = max(storage.last, record.operators)
+    if storage is not None:
+        storage.last = max(storage.last, record.operators)
+        return storage
+    weight, now = info.origin is not None, record.operators
+    factor, labels = constant_factor([] if weight else list(zip(tensor.shape, info.labels, strict=True)))
+    n_bytes = 0 if weight else factor * tensor.element_size()
+    storage = Storage(factor=n_bytes, labels=labels, born=now, last=now, owner=owner)
+    record.storages[owner._cdata] = storage
     return storage
 
 
 def constant_factor(dims: Sequence[tuple[int, Label | None]]) -> tuple[int, tuple[Label, ...]]:
     """The sizes without labels multiplied, and the labels of the others."""
-    factor = 1
+    factor, labels = 1, []
     for size, label in dims:
-        factor *= int(size) if label is None else 1
-    return factor, tuple(label for _, label in dims if label is not None)
+        if label is None:
+            factor *= int(size)
+        else:
+            labels.append(label)
+    return factor, tuple(labels)

@@ -5,11 +5,12 @@ the time of a trace. The functions here give the same shape, type and strides fo
 microseconds, and `None` for all others, which torch then answers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 __all__ = ["RESULTS"]
 
@@ -17,10 +18,14 @@ _aten = torch.ops.aten
 _META = torch.device("meta")
 
 
+def _empty(sizes: Sequence[int], like: Tensor) -> Tensor:
+    return torch.empty(sizes, dtype=like.dtype, device=_META)
+
+
 def _like(data: Tensor) -> Tensor | None:
     """An empty tensor laid out as a dense one is; `torch.empty_like` takes 50 times as long on the meta device."""
     if data.is_contiguous():
-        return torch.empty(data.shape, dtype=data.dtype, device=_META)
+        return _empty(data.shape, data)
     wanted = 1
     for stride, size in sorted(zip(data.stride(), data.shape, strict=True)):
         if size == 1:
@@ -52,7 +57,7 @@ def _binary(first: Any, second: Any, *_more: Any, **_options: Any) -> Tensor | N
     if not first.is_contiguous() or not second.is_contiguous():
         return None
     shape = torch.broadcast_shapes(first.shape, second.shape)
-    return torch.empty(shape, dtype=first.dtype, device=_META)
+    return _empty(shape, first)
 
 
 def _in_place(target: Any, *others: Any, **_options: Any) -> Tensor | None:
@@ -62,6 +67,7 @@ def _in_place(target: Any, *others: Any, **_options: Any) -> Tensor | None:
     for other in others:
         if isinstance(other, Tensor) and (not other.is_meta or other.shape != target.shape or other.is_complex()):
             return None
+    increment_version(target)
     given: Tensor = target
     return given
 
@@ -73,7 +79,7 @@ def _batch_norm(data: Any, weight: Any, bias: Any, mean: Any, var: Any, training
         return None
     if not data.is_contiguous() or weight is None:
         return None
-    return torch.empty(data.shape, dtype=data.dtype, device=_META), data.new_empty((0,)), data.new_empty((0,))
+    return _empty(data.shape, data), _empty((0,), data), _empty((0,), data)
 
 
 def _layer_norm(data: Any, shape: Any, weight: Any, bias: Any, _eps: float) -> Any:
@@ -81,7 +87,7 @@ def _layer_norm(data: Any, shape: Any, weight: Any, bias: Any, _eps: float) -> A
     if not all(t is None or (t.is_meta and t.dtype == torch.float32) for t in given) or not data.is_contiguous():
         return None
     sizes = (*data.shape[: data.dim() - len(shape)], *[1 for _ in shape])
-    return torch.empty(data.shape, dtype=data.dtype, device=_META), data.new_empty(sizes), data.new_empty(sizes)
+    return _empty(data.shape, data), _empty(sizes, data), _empty(sizes, data)
 
 
 def _addmm(bias: Any, left: Any, right: Any, **_options: Any) -> Tensor | None:
@@ -93,7 +99,7 @@ def _addmm(bias: Any, left: Any, right: Any, **_options: Any) -> Tensor | None:
 def _mm(left: Any, right: Any) -> Tensor | None:
     if not left.is_meta or not right.is_meta or left.dtype != right.dtype or left.shape[1] != right.shape[0]:
         return None
-    return torch.empty((left.shape[0], right.shape[1]), dtype=left.dtype, device=_META)
+    return _empty((left.shape[0], right.shape[1]), left)
 
 
 def _bmm(left: Any, right: Any) -> Tensor | None:
@@ -101,13 +107,28 @@ def _bmm(left: Any, right: Any) -> Tensor | None:
         return None
     if left.shape[0] != right.shape[0] or left.shape[2] != right.shape[1]:
         return None
-    return torch.empty((left.shape[0], left.shape[1], right.shape[2]), dtype=left.dtype, device=_META)
+    return _empty((left.shape[0], left.shape[1], right.shape[2]), left)
 
 
 def _softmax(data: Any, _dim: int, half_to_float: bool) -> Tensor | None:
     if not data.is_meta or not data.is_floating_point() or half_to_float or not data.is_contiguous():
         return None
-    return torch.empty(data.shape, dtype=data.dtype, device=_META)
+    return _empty(data.shape, data)
+
+
+def _convolution(data: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, *more: Any) -> Any:
+    transposed, _, groups = more
+    given = (data, weight) if bias is None else (data, weight, bias)
+    if transposed or not all(t.is_meta and t.is_contiguous() and t.dtype == data.dtype for t in given):
+        return None
+    rank = data.dim() - 2
+    if any(len(given) != rank for given in (stride, padding, dilation)) or data.shape[1] != weight.shape[1] * groups:
+        return None
+    sizes = [data.shape[0], weight.shape[0]]
+    for place in range(rank):
+        wide = data.shape[2 + place] + 2 * padding[place] - dilation[place] * (weight.shape[2 + place] - 1) - 1
+        sizes.append(wide // stride[place] + 1)
+    return _empty(sizes, data) if min(sizes) > 0 else None
 
 
 def _mean(data: Any, dims: Any, keepdim: bool = False, **options: Any) -> Tensor | None:
@@ -115,7 +136,7 @@ def _mean(data: Any, dims: Any, keepdim: bool = False, **options: Any) -> Tensor
         return None
     gone = {dim % data.dim() for dim in dims}
     sizes = [1 if dim in gone else size for dim, size in enumerate(data.shape) if keepdim or dim not in gone]
-    return torch.empty(sizes, dtype=data.dtype, device=_META)
+    return _empty(sizes, data)
 
 
 def _overloads(function: Callable[..., Any], *names: str) -> dict[Any, Callable[..., Any]]:
@@ -142,5 +163,6 @@ RESULTS: Mapping[Any, Callable[..., Any]] = {
     **_overloads(_bmm, "bmm"),
     **_overloads(_softmax, "_softmax"),
     **_overloads(_mean, "mean.dim"),
+    **_overloads(_convolution, "convolution"),
 }
 """Operator to a function of its arguments: the result, or `None` where torch has to be asked."""
