@@ -9,6 +9,7 @@ import inspect
 import operator
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -61,6 +62,8 @@ class SizeMode(TorchFunctionMode):
             return handler(self, func, args, kwargs)
         if func == _SHAPE or func is Tensor.size:
             return self._shape(args, kwargs)
+        if func in _NUMEL:
+            return prod(self._shape(args, {}))
         if func in _ARITHMETIC:
             args = tuple(value.number() if type(value) is Tagged else value for value in args)
             kwargs = {name: value.number() if type(value) is Tagged else value for name, value in kwargs.items()}
@@ -145,6 +148,7 @@ class SizeMode(TorchFunctionMode):
 
 _NOTHING = np.zeros((0, 1), dtype=np.int64)
 """A label of size 0."""
+_NUMEL = (Tensor.numel, Tensor.nelement, torch.numel)
 _SHAPE = Tensor.shape.__get__  # type: ignore[attr-defined]
 _DEVICE: dict[Any, Callable[[torch.device], Any]] = {
     Tensor.device.__get__: lambda device: device,  # type: ignore[attr-defined]

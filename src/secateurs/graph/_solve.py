@@ -121,14 +121,12 @@ class SizeSolver:
             return
         for attribute in sorted(unknown, key=str):
             found = _solved_for(use.expression, attribute, kept(use.label), lambda e: evaluate(e, value, kept))
-            if found is not None and found > 0:
-                before = wanted.get(attribute)
+            # A cut makes nothing larger: one group stays one group.
+            if found is not None and 0 < found <= attribute.value:
                 wanted[attribute] = found
                 if evaluate(use.expression, value, kept) == kept(use.label):
                     return
-                wanted.pop(attribute)
-                if before is not None:
-                    wanted[attribute] = before
+                del wanted[attribute]
 
 
 def _solved_for(
