@@ -26,16 +26,16 @@ _VISION = (
     entry("ViTForImageClassification", partial(pixels, 32), IMAGE),
     entry("DeiTForImageClassification", partial(pixels, 32), IMAGE),
     entry("BeitForImageClassification", partial(pixels, 32), IMAGE, use_relative_position_bias=True),
-    entry("Data2VecVisionModel", partial(pixels, 32), IMAGE),
-    entry("Dinov2Model", partial(pixels, 32), IMAGE),
-    entry("Dinov2WithRegistersModel", partial(pixels, 32), IMAGE),
+    entry("Data2VecVisionForImageClassification", partial(pixels, 32), IMAGE),
+    entry("Dinov2ForImageClassification", partial(pixels, 32), IMAGE),
+    entry("Dinov2WithRegistersForImageClassification", partial(pixels, 32), IMAGE),
     entry("DINOv3ViTModel", partial(pixels, 32), IMAGE),
     entry("ViTMAEModel", partial(pixels, 32), IMAGE, mask_ratio=0.0),
-    entry("YolosModel", partial(pixels, 32), IMAGE, image_size=[32, 32], num_detection_tokens=5),
-    entry("IJepaModel", partial(pixels, 32), IMAGE),
+    entry("YolosForObjectDetection", partial(pixels, 32), IMAGE, image_size=[32, 32], num_detection_tokens=5),
+    entry("IJepaForImageClassification", partial(pixels, 32), IMAGE),
     entry("SwinForImageClassification", partial(pixels, 64), STAGES, window_size=4),
     entry("Swinv2ForImageClassification", partial(pixels, 64), STAGES, window_size=4),
-    entry("DonutSwinModel", partial(pixels, 64), STAGES, window_size=4),
+    entry("DonutSwinForImageClassification", partial(pixels, 64), STAGES, window_size=4),
     entry(
         "FocalNetForImageClassification",
         partial(pixels, 64),
@@ -74,7 +74,7 @@ _VISION = (
     entry(
         "CvtForImageClassification",
         partial(pixels, 64),
-        {"embed_dim": [16, 24, 32], "num_heads": [1, 2, 4], "depth": [1, 1, 3]},
+        {"embed_dim": [16, 24, 32], "num_heads": [1, 2, 4], "depth": [1, 2, 3]},
     ),
     entry(
         "ConvNextForImageClassification",
@@ -143,7 +143,7 @@ _VISION = (
         partial(pixels, 64),
         {"image_size": [64, 64], "embed_dim": 24, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 4, 8]},
     ),
-    entry("ViTMSNModel", partial(pixels, 32), IMAGE),
+    entry("ViTMSNForImageClassification", partial(pixels, 32), IMAGE),
 )
 _OTHER = (
     entry("CLIPModel", both, TWO_TOWERS, projection_dim=20),
@@ -161,7 +161,7 @@ _OTHER = (
         {**PAIR, "num_mel_bins": 16, "max_source_positions": 30, "max_target_positions": 40},
     ),
     entry(
-        "Speech2TextModel",
+        "Speech2TextForConditionalGeneration",
         lambda: ((), {"input_features": noise(1, 60, 16), "decoder_input_ids": tokens(1, 7), "use_cache": False}),
         {
             **PAIR,
@@ -172,14 +172,27 @@ _OTHER = (
             "max_target_positions": 40,
         },
     ),
-    entry("ASTModel", lambda: ((noise(1, 64, 32),), {}), IMAGE, max_length=64, num_mel_bins=32, patch_size=16),
+    entry(
+        "ASTForAudioClassification",
+        lambda: ((noise(1, 64, 32),), {}),
+        IMAGE,
+        max_length=64,
+        num_mel_bins=32,
+        patch_size=16,
+    ),
     entry("BlipVisionModel", partial(pixels, 32), IMAGE),
     entry("ViltModel", both, {**TEXT, **IMAGE, "max_image_length": -1}),
-    entry("TimesformerModel", lambda: ((noise(1, 2, 3, 32, 32),), {}), IMAGE, num_frames=2),
-    entry("VideoMAEModel", lambda: ((noise(1, 2, 3, 32, 32),), {}), IMAGE, num_frames=2),
-    entry("VivitModel", lambda: ((noise(1, 2, 3, 32, 32),), {}), IMAGE, num_frames=2, tubelet_size=[2, 8, 8]),
+    entry("TimesformerForVideoClassification", lambda: ((noise(1, 2, 3, 32, 32),), {}), IMAGE, num_frames=2),
+    entry("VideoMAEForVideoClassification", lambda: ((noise(1, 2, 3, 32, 32),), {}), IMAGE, num_frames=2),
     entry(
-        "DetrModel",
+        "VivitForVideoClassification",
+        lambda: ((noise(1, 2, 3, 32, 32),), {}),
+        IMAGE,
+        num_frames=2,
+        tubelet_size=[2, 8, 8],
+    ),
+    entry(
+        "DetrForObjectDetection",
         partial(pixels, 64),
         {
             **PAIR,
@@ -203,7 +216,7 @@ _OTHER = (
         },
     ),
     entry(
-        "PatchTSTModel",
+        "PatchTSTForPrediction",
         lambda: ((noise(2, 32, 3),), {}),
         {
             "context_length": 32,

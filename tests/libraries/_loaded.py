@@ -1,4 +1,4 @@
-"""Library models with random weights in float64, each traced once."""
+"""Library models with random weights, each traced once."""
 
 import warnings
 from dataclasses import dataclass
@@ -7,8 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
+from torch import nn
 
 from benchmarks.libraries import MODELS, Call
 from secateurs.graph import Graph, trace
@@ -35,7 +34,7 @@ def load(name: str) -> Loaded:
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # theirs
-        model = entry.build().double().eval()
+        model = entry.build().eval()
     fill_random(model, seed=0)
-    call: Call = tree_map_only(Tensor, lambda t: t.double() if t.is_floating_point() else t, entry.call())
+    call = entry.call()
     return Loaded(model=model, call=call, graph=trace(model, *call))
