@@ -11,7 +11,7 @@ import numpy.typing as npt
 from secateurs.graph._labels import NO_UNITS, Algebra, IntArray, Label
 from secateurs.graph._record import Info, Mark
 
-__all__ = ["Axis", "Draft", "Fixed", "Kind", "Member", "Role", "draft_axes", "find_fixed", "name_axes"]
+__all__ = ["Axis", "Draft", "Fixed", "Kind", "Member", "Role", "branch_atoms", "draft_axes", "find_fixed", "name_axes"]
 
 Kind = Literal["channel", "hidden", "embed", "head", "head_dim", "group", "branch"]
 BoolArray = npt.NDArray[np.bool_]
@@ -124,7 +124,7 @@ def draft_axes(
         order, base = facts.producer(atoms, own)
         kind, exact = facts.kind(atoms), facts.exact(atoms)
         found.append(Draft(order=order, base=base, kind=kind, exact=exact, members=own, atoms=atoms))
-    return tuple(sorted(found, key=lambda draft: draft.order))
+    return tuple(sorted(found, key=lambda draft: (draft.order, draft.kind == "branch")))
 
 
 def name_axes(drafts: Sequence[Draft]) -> tuple[Axis, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from secateurs.graph._axes import branch_atoms
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._provenance import Attribute, TensorSize, attributes_in, labels_in
 from secateurs.graph._record import Branch, Info, Mark, Passage, Product, Record, SizeUse, Storage
@@ -47,14 +48,34 @@ def find_branches(
     Left out are producers with an axis of their own anyway, groups of a grouped convolution, weights and modules that
     are used more than once, and modules that do more with the units than make them.
     """
-    if not record.sums:
+    if record.sums:
+        finder, ties = _Finder(model, record, weights, spans), _Ties(algebra, record)
+        chains = [chain for product in record.products if (chain := finder.chain(product)) and ties.tied(product)]
+        writer = _Writer(algebra, record, weights)
+        record.branches += [writer.write(chain) for chain in chains]
+    _set_apart_narrow_sizes(algebra, record)
+
+
+def _set_apart_narrow_sizes(algebra: Algebra, record: Record) -> None:
+    """Attributes that only a dim with units of its own is sized by follow it, whatever else happens."""
+    branches = branch_atoms(algebra, record.marks)
+    if not branches.any():
         return
-    finder, ties = _Finder(model, record, weights, spans), _Ties(algebra, record)
-    chains = [chain for product in record.products if (chain := finder.chain(product)) and ties.tied(product)]
-    writer = _Writer(algebra, record, weights)
-    record.branches += [writer.write(chain) for chain in chains]
-    taken = {id(use) for chain in chains for use in chain.sizes}
-    record.sizes[:] = [use for use in record.sizes if id(use) not in taken]
+    asked = _asked(record)
+    rest: list[SizeUse] = []
+    for use in record.sizes:
+        lone = isinstance(use.expression, Attribute) and asked[use.expression] == 1
+        own = record.narrow if lone and branches[algebra.resolve(use.label)].any() else rest
+        own.append(use)
+    record.sizes[:] = rest
+
+
+def _asked(record: Record) -> Counter[Attribute]:
+    """How often the code uses each attribute."""
+    expressions = [use.expression for use in record.sizes] + [use.expression for use in record.numbers]
+    found = Counter(attribute for expression in expressions for attribute in attributes_in(expression))
+    found.update([*record.constant])
+    return found
 
 
 class _Ties:
@@ -100,10 +121,7 @@ class _Finder:
         self._returning: dict[int, list[Passage]] = defaultdict(list)
         for passage in record.passages:
             self._returning[record.storages[passage.storage].born - 1].append(passage)
-        self._asked = Counter(attribute for use in record.sizes for attribute in attributes_in(use.expression))
-        for number in record.numbers:
-            self._asked.update(attributes_in(number.expression))
-        self._asked.update([*record.constant])
+        self._asked = _asked(record)
 
     def chain(self, product: Product) -> _Chain | None:
         """The chain that starts with an operator; `None` where its rows cannot go alone."""
@@ -215,6 +233,8 @@ class _Writer:
         narrow = np.concatenate([wide, alone], axis=1)
         self._write_weights(chain, narrow, alone)
         self._write_marks(chain, narrow, alone)
+        asked, sizes = {id(use) for use in chain.sizes}, self._record.sizes
+        sizes[:] = [replace(use, label=narrow) if id(use) in asked else use for use in sizes]
         output = self._record.storages[last.storage]
         for operator in range(made.start.operators, last.end.operators):
             for storage in self._born[operator]:
@@ -231,8 +251,6 @@ class _Writer:
             narrow=narrow,
             operator=last.end.operators,
             storage=output,
-            sizes=tuple(use.expression for use in chain.sizes),
-            owners=frozenset(path.rpartition(".")[0] for path in chain.weights),
         )
 
     def _write_weights(self, chain: _Chain, narrow: Label, alone: Label) -> None:

@@ -138,8 +138,6 @@ class Branch:
         narrow: int array [n, k + 1], the label before it.
         operator: number of the operator that follows the module's call.
         storage: of the module's output.
-        sizes: attributes that the module asks the narrow size of.
-        owners: paths of the modules whose weights are narrow.
     """
 
     path: str
@@ -148,8 +146,6 @@ class Branch:
     narrow: Label
     operator: int
     storage: Storage
-    sizes: tuple[Any, ...]
-    owners: frozenset[str]
 
 
 @dataclass(kw_only=True)
@@ -179,6 +175,8 @@ class Record:
     sums: list[Label] = field(default_factory=list)
     """Labels of whole tensors that are added to others."""
     branches: list[Branch] = field(default_factory=list)
+    narrow: list[SizeUse] = field(default_factory=list)
+    """Attributes that are nothing but the size of a dim that can lose units of its own; in no equation with others."""
     operators: int = 0
 
     def moment(self) -> Moment:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._plan import Edit, Scatter
-from secateurs.graph._record import Branch
+from secateurs.graph._record import Branch, SizeUse
 
 __all__ = ["alone", "narrow_sizes", "scatters"]
 
@@ -32,12 +32,11 @@ def scatters(algebra: Algebra, branches: Sequence[Branch], roots: BoolArray) -> 
     return tuple(found)
 
 
-def narrow_sizes(branches: Sequence[Branch], kept: Callable[[Label], int]) -> list[Edit]:
-    """Edits of the attributes that a module in front of a scatter takes its size from."""
+def narrow_sizes(uses: Sequence[SizeUse], kept: Callable[[Label], int]) -> list[Edit]:
+    """Edits of the attributes that dims with units of their own are sized by."""
     found = []
-    for branch in branches:
-        for size in branch.sizes:
-            after = kept(branch.narrow)
-            if after != size.value:
-                found.append(Edit(path=size.path, name=size.name, index=size.index, before=size.value, after=after))
+    for use in uses:
+        size, after = use.expression, kept(use.label)
+        if after != size.value:
+            found.append(Edit(path=size.path, name=size.name, index=size.index, before=size.value, after=after))
     return found
