@@ -39,11 +39,16 @@ class MaskAlgebra:
     def __init__(self, made: Sequence[Label]) -> None:
         self._made: Iterator[Label] = iter(made)
 
+    def noted(self, n: int) -> Label | None:
+        """The mask of the next dim that an operator brings in; `None` where the trace found it without units."""
+        mask = next(self._made, None)
+        return None if mask is None or len(mask) != n else mask
+
     def fresh(self, n: int) -> Label:
         """The mask of the next dim that an operator brings in."""
-        mask = next(self._made, None)
+        mask = self.noted(n)
         # Another batch size than the traced one makes another size of a dim that nobody cuts.
-        return mask if mask is not None and len(mask) == n else np.zeros((n, 1), dtype=np.int64)
+        return np.zeros((n, 1), dtype=np.int64) if mask is None else mask
 
     def fix(self, label: Label | None, why: Reason) -> None:
         """The positions must all be there."""

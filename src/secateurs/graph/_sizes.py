@@ -8,7 +8,7 @@ set, and which cuts the code cannot follow.
 import inspect
 import operator
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from math import prod
 from types import MappingProxyType
 from typing import Any
@@ -130,11 +130,13 @@ class SizeMode(TorchFunctionMode):
         record.sizes.append(use)
 
     def tie(self, value: Any, label: Label | None, what: str) -> None:
-        """The size of `label` was given as `value`."""
-        if label is None or self.mode.record is None:
+        """The size of `label` was given as `value`; a dim without units keeps its size."""
+        tagged = isinstance(value, Tagged)
+        if self.mode.record is None or (label is None and not tagged):
             return
         where = f"{user_frame()} ({what})"
-        if isinstance(value, Tagged):
+        if tagged:
+            label = _constant(int(value)) if label is None else label
             self.mode.record.sizes.append(SizeUse(expression=value.expression, label=label, where=where))
         else:
             self.mode.algebra.fix(label, f"size {int(value)} is written in the code at {where}")
@@ -148,6 +150,12 @@ class SizeMode(TorchFunctionMode):
 
 _NOTHING = np.zeros((0, 1), dtype=np.int64)
 """A label of size 0."""
+@cache
+def _constant(size: int) -> Label:
+    """A label of that many positions that stay."""
+    return np.zeros((size, 1), dtype=np.int64)
+
+
 _NUMEL = (Tensor.numel, Tensor.nelement, torch.numel)
 _SHAPE = Tensor.shape.__get__  # type: ignore[attr-defined]
 _DEVICE: dict[Any, Callable[[torch.device], Any]] = {

@@ -6,6 +6,7 @@ import numpy as np
 
 from secateurs.graph._call import Call
 from secateurs.graph._labels import Label
+from secateurs.graph._masks import MaskAlgebra
 from secateurs.graph._provenance import TensorSize
 from secateurs.graph._record import SizeUse
 from secateurs.graph.rules._registry import register
@@ -32,9 +33,10 @@ def sized_label(call: Call, size: int, asked: tuple[Any, str] | None) -> Label |
     """
     expression, where = asked or (None, "")
     known = expression.label if isinstance(expression, TensorSize) and len(expression.label) == size > 1 else None
-    if call.mode.record is None:
-        mask = call.mode.fresh(size)
+    if isinstance(call.algebra, MaskAlgebra):
+        mask = call.algebra.noted(size)
         return (mask if known is None else known) if size > 1 else None
+    assert call.mode.record is not None
     if size == 1 or known is not None or asked is None:
         call.mode.record.made.append(_UNSIZED)
         return known
