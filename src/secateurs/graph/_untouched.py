@@ -1,8 +1,10 @@
 """A model that is run and afterwards is as it was."""
 
+import copy
 import random
 import sys
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from secateurs.graph._structure import is_object, parts_of
+from secateurs.graph._tensors import follow_ties
 
 __all__ = ["untouched"]
 
@@ -30,7 +33,7 @@ def untouched(model: nn.Module, arguments: Any = ()) -> Iterator[None]:
     """
     modules = list(model.modules())
     before = [(module, dict(vars(module))) for module in modules]
-    held = _Held([*(list(vars(module).values()) for module in modules), arguments], _own_tensors(modules))
+    held = _Held([*(vars(module) for module in modules), (arguments,)], _own_tensors(modules))
     with ExitStack() as stack:
         stack.callback(_restore_modules, before)
         stack.callback(held.restore)
@@ -87,106 +90,114 @@ def _random_states() -> Iterator[None]:
 
 
 class _Held:
-    """What containers and objects hold, to any depth, with a way to put it back."""
+    """What containers and objects hold, to any depth, with a way to put it back.
+
+    A model has twenty containers per module, nearly all of them empty, and is looked through several times: those
+    take a list entry each and nothing more.
+    """
 
     def __init__(self, values: Iterable[Any], own: set[int]) -> None:
         self._own = own
         self._seen: dict[int, Any] = {}
+        self._empty: list[Any] = []
+        self._full: list[tuple[Any, Any]] = []
         self._undo: list[Callable[[], None]] = []
         pending = list(values)
         while pending:
-            value = pending.pop()
-            if id(value) not in self._seen and self._remember(value):
-                self._seen[id(value)] = value
-                pending.extend(parts_of(value))
+            for part in parts_of(pending.pop()):
+                if type(part) in _ATOMS or id(part) in self._seen:
+                    continue
+                if type(part) in _CONTAINERS and not part:
+                    self._empty.append(part)
+                elif self._remember(part):
+                    pending.append(part)
 
     def restore(self) -> None:
         """Put everything back that has changed."""
+        for container in self._empty:
+            if container:
+                container.clear()
+        for container, before in self._full:
+            _refill(container, before)
         for undo in self._undo:
             undo()
 
     def _remember(self, value: Any) -> bool:
         """Whether there may be more inside."""
-        if isinstance(value, (str, int, float, nn.Module, type(None))):
+        self._seen[id(value)] = value
+        if isinstance(value, tuple):
+            return True
+        if isinstance(value, (list, set, dict)):
+            self._full.append((value, copy.copy(value) if type(value) in _CONTAINERS else _plain_copy(value)))
+            return True
+        if isinstance(value, nn.Module):
             return False
-        undo = self._undo_of(value)
+        undo = None if id(value) in self._own else _undo_of(value)
         if undo is not None:
             self._undo.append(undo)
-        return isinstance(value, tuple) or undo is not None
-
-    def _undo_of(self, value: Any) -> Callable[[], None] | None:
-        if isinstance(value, (list, set, dict)):
-            return _contents(value)
-        if isinstance(value, Tensor):
-            return None if id(value) in self._own else _values(value)
-        if isinstance(value, torch.Generator):
-            state = value.get_state()
-            return lambda: _ignore(value.set_state(state))
-        if isinstance(value, random.Random):
-            plain = value.getstate()
-            return lambda: value.setstate(plain)
-        if isinstance(value, np.random.Generator):
-            numbers = value.bit_generator.state
-            return lambda: setattr(value.bit_generator, "state", numbers)
+            return not isinstance(value, Tensor)
         if is_object(value) and type(value).__module__.partition(".")[0] not in _SYSTEM:
-            return _attributes(value)
-        return None
+            self._full.append((vars(value), dict(vars(value))))
+            return True
+        return False
 
 
+_ATOMS = frozenset((bool, int, float, str, type(None), nn.Parameter))
+_CONTAINERS = frozenset((dict, list, set, OrderedDict))
 _SYSTEM = frozenset(sys.stdlib_module_names - {"collections", "types", "__main__"}) | {"torch", "numpy"}
 """Objects of these may belong to other threads or to the system: locks, files, loggers, process groups."""
+
+
+def _plain_copy(container: Any) -> Any:
+    """Of a subclass, which may not copy as its base does."""
+    return dict(container) if isinstance(container, dict) else list(container)
+
+
+def _refill(container: Any, before: Any) -> None:
+    """Put contents back, where they differ in any object."""
+    pairs = isinstance(container, dict)
+    now, then = (list(held.items()) if pairs else list(held) for held in (container, before))
+    if len(now) == len(then) and all(
+        a is b or (pairs and a[0] is b[0] and a[1] is b[1]) for a, b in zip(now, then, strict=True)
+    ):
+        return
+    container.clear()
+    if isinstance(container, list):
+        container.extend(before)
+    else:
+        container.update(before)
+
+
+def _undo_of(value: Any) -> Callable[[], None] | None:
+    """For what has a state that is no attribute."""
+    if isinstance(value, Tensor):
+        return _values(value)
+    if isinstance(value, torch.Generator):
+        state = value.get_state()
+        return lambda: _ignore(value.set_state(state))
+    if isinstance(value, random.Random):
+        plain = value.getstate()
+        return lambda: value.setstate(plain)
+    if isinstance(value, np.random.Generator):
+        numbers = value.bit_generator.state
+        return lambda: setattr(value.bit_generator, "state", numbers)
+    return None
 
 
 def _ignore(_value: object) -> None:
     return None
 
 
-def _contents(container: Any) -> Callable[[], None]:
-    before = list(container.items()) if isinstance(container, dict) else list(container)
-
-    def undo() -> None:
-        now = list(container.items()) if isinstance(container, dict) else list(container)
-        if _same(before, now):
-            return
-        if isinstance(container, list):
-            container[:] = before
-        else:
-            container.clear()
-            container.update(before)
-
-    return undo
-
-
-def _same(before: list[Any], now: list[Any]) -> bool:
-    """Whether two lists hold the same objects, or pairs of the same."""
-    if len(before) != len(now):
-        return False
-    pairs = zip(before, now, strict=True)
-    return all(a is b or (type(a) is tuple and len(a) == 2 and a[0] is b[0] and a[1] is b[1]) for a, b in pairs)
-
-
-def _attributes(value: Any) -> Callable[[], None]:
-    before = dict(vars(value))
-
-    def undo() -> None:
-        now = vars(value)
-        if not _same(list(before.items()), list(now.items())):
-            now.clear()
-            now.update(before)
-
-    return undo
-
-
 def _values(tensor: Tensor) -> Callable[[], None] | None:
     """Undoes writes into a tensor that is neither parameter nor buffer; torch counts them."""
     if tensor.is_meta or tensor.is_inference() or tensor.layout != torch.strided:
         return None
-    version, copy = tensor._version, tensor.detach().clone()
+    version, values = tensor._version, tensor.detach().clone()
 
     def undo() -> None:
         if tensor._version != version:
             with torch.no_grad():
-                tensor.detach().copy_(copy)
+                tensor.detach().copy_(values)
 
     return undo
 
@@ -197,7 +208,7 @@ def _own_tensors(modules: Iterable[nn.Module]) -> set[int]:
     return {id(tensor) for registry in registries for tensor in registry.values() if tensor is not None}
 
 
-def _copy_buffers(modules: Iterable[nn.Module]) -> None:
+def _copy_buffers(modules: list[nn.Module]) -> None:
     copies: dict[int, Tensor] = {}
     for module in modules:
         for name, buffer in module._buffers.items():
@@ -205,3 +216,4 @@ def _copy_buffers(modules: Iterable[nn.Module]) -> None:
                 if id(buffer) not in copies:
                     copies[id(buffer)] = buffer.detach().clone()
                 module._buffers[name] = copies[id(buffer)]
+    follow_ties(modules, copies)
