@@ -69,6 +69,7 @@ class FakeGround:
         fake = FakeTensor(self._mode, empty, tensor.device)
         if isinstance(tensor, nn.Parameter):
             fake._is_param = True
+            fake.requires_grad_(tensor.requires_grad)
         return fake
 
     def entered(self) -> AbstractContextManager[Any]:

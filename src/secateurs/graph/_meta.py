@@ -39,7 +39,8 @@ def common_device(tensors: Iterable[Tensor]) -> torch.device | None:
 def shadow(tensor: Tensor) -> Tensor:
     """A tensor of the same shape, layout and type without contents."""
     empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
-    return nn.Parameter(empty, requires_grad=False) if isinstance(tensor, nn.Parameter) else empty
+    # torch takes another way through a matrix product where its right side requires a gradient.
+    return nn.Parameter(empty, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
 
 
 class Shadows:
