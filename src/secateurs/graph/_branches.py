@@ -22,6 +22,8 @@ from secateurs.graph._record import Branch, Info, Mark, Passage, Product, Record
 __all__ = ["find_branches"]
 
 _L = TypeVar("_L")
+_LINEAR = 4
+"""As many operators a linear layer takes at most, the product first."""
 
 Spans = Mapping[str, tuple[int, int]]
 """Path of a weight to the first and the last operator that uses it."""
@@ -137,16 +139,19 @@ class _Finder:
 
     def _returned(self, product: Product) -> Passage | None:
         """The innermost call that returns just what the operator made."""
-        for passage in self._returning[product.operator]:
+        made = (passage for n in range(_LINEAR) for passage in self._returning[product.operator + n])
+        for passage in made:
             inside = passage.start.operators <= product.operator < passage.end.operators
             if inside and passage.path and any(label is product.label for label in passage.labels):
+                number = self._record.storages[passage.storage].born - 1
+                direct = number == product.operator and passage.version == 0
                 once = self._calls[passage.path] == 1
-                return passage if once and passage.version <= self._writes(passage) else None
+                return passage if once and (direct or self._is_linear(passage)) else None
         return None
 
-    def _writes(self, passage: Passage) -> int:
-        """torch's own linear layer may add its bias in place; what others write is not known."""
-        return int(type(self._model.get_submodule(passage.path)).forward is nn.Linear.forward)
+    def _is_linear(self, passage: Passage) -> bool:
+        """torch's own linear layer may add its bias to the product later, or in place; nothing else happens there."""
+        return type(self._model.get_submodule(passage.path)).forward is nn.Linear.forward
 
     def _holds_whole(self, product: Product) -> bool:
         """Whether the units are a whole dim of the weight."""
@@ -157,7 +162,7 @@ class _Finder:
         paths = [path for path in product.operands if path is not None]
         if len(product.operands) != len(paths) + 1:
             return None
-        if self._writes(made):
+        if self._is_linear(made):
             bias = f"{made.path}.bias"
             paths += [bias] if bias in self._weights and bias not in paths else []
         for path in paths:
