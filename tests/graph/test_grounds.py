@@ -17,10 +17,19 @@ from secateurs.graph._trace import _run
 from tests.zoo import ZOO
 
 
-DATA_DEPENDENT = ("data_dependent", "reorder_listed", "reorder_mask")
+DATA_DEPENDENT = (
+    *("experts_where", "experts_one_hot", "experts_mask", "experts_loop"),
+    "data_dependent",
+    "reorder_listed",
+    "reorder_mask",
+)
 """Zoo models whose code looks at values of its input or of its weights."""
 
-OTHER_STRIDES = ("lstm_packed", "gru_packed")
+OTHER_STRIDES = (
+    *("norm_batch_plain", "norm_frozen", "table_bag_sum", "table_bag_mean", "table_bag_max"),  # by-products
+    "lstm_packed",
+    "gru_packed",
+)
 """Unpacked sequences lie in memory in another order, so that a linear layer takes other operators."""
 
 

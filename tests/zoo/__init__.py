@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 
 from tests.zoo import (
+    contracted,
+    experts,
+    normed,
     attending,
     convolutional,
     coupled,
     dense,
     heads,
+    held,
     indexed,
     joined,
     moved,
@@ -27,9 +31,13 @@ ZOO: Mapping[str, Entry] = {
     **written.ENTRIES,
     **indexed.ENTRIES,
     **moved.ENTRIES,
+    **held.ENTRIES,
     **coupled.ENTRIES,
     **heads.ENTRIES,
     **packed.ENTRIES,
     **recurrent.ENTRIES,
+    **normed.ENTRIES,
+    **experts.ENTRIES,
+    **contracted.ENTRIES,
 }
 """Name to model."""

@@ -269,6 +269,15 @@ class Call:
         if self.mode.record is not None:
             self.mode.record.counted.setdefault(path, []).append(counted)
 
+    def numbered(self, tensor: Tensor, label: Label | None, text: str) -> None:
+        """A result holds numbers of positions of `label`: where anything reads it, they stay."""
+        record = self.mode.record
+        if record is None or label is None:
+            return
+        origin = f"numbers {len(record.numbered)}"
+        record.numbered[origin] = (label, self.why(text))
+        self._set(tensor, self.mode.info(tensor).labels, False, origin)
+
     def size(self, name: str, label: Label | None, literal: int) -> None:
         """The operator takes the size of `label` as an argument called `name`; tie it to where it came from."""
         if self.mode.record is None or label is None:
@@ -296,11 +305,20 @@ class Call:
             info = self.mode.info(tensor)
             if info.origin is not None:
                 record.used.add(info.origin)
+                if not self._viewed:
+                    self._note_part(record, info.origin, tensor)
                 if info.origin in self.mode.values and not self._viewed:
                     self._read_otherwise(record, info.origin)
             touch(record, tensor, info)
         for tensor in results:
             touch(record, tensor, self.mode.info(tensor))
+
+    def _note_part(self, record: Record, path: str, tensor: Tensor) -> None:
+        """A call reads a weight, or a view of it that may be a part only."""
+        if id(tensor) in self.mode.roots:
+            record.partly[path] = None
+        elif (parts := record.partly.setdefault(path, [])) is not None:
+            parts.append(self.mode.info(tensor).labels)
 
     def _read_otherwise(self, record: Record, path: str) -> None:
         if path not in (self._indices or ()):

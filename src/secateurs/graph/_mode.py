@@ -77,6 +77,8 @@ class LabelMode(TorchDispatchMode):
             self.record.free_outputs = free
         for tensor in (*output.promised, *output.internal):
             self.keep(tensor)
+            if self.record is not None:
+                self.record.used.add(self.info(tensor).origin or "")
         for tensor in () if free else output.promised:
             for label in self.info(tensor).labels:
                 self.algebra.fix(label, "an output of the model")

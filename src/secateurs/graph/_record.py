@@ -165,6 +165,10 @@ class Record:
     """Addresses of the storages of the call's arguments."""
     counted: dict[str, list[Label]] = field(default_factory=dict)
     """Path of an index to the labels of the dims whose positions its values count."""
+    partly: dict[str, list[Labels] | None] = field(default_factory=dict)
+    """Path of a weight to the labels of its views that were read; `None` where it was read as a whole."""
+    numbered: dict[str, tuple[Label, str]] = field(default_factory=dict)
+    """Origin of a result that holds numbers of positions to the label of these, and why they would stay."""
     otherwise: dict[str, str] = field(default_factory=dict)
     """Integers of the model that some call reads other than as an index, and where."""
     made: list[Label] = field(default_factory=list)

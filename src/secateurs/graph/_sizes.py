@@ -150,6 +150,8 @@ class SizeMode(TorchFunctionMode):
 
 _NOTHING = np.zeros((0, 1), dtype=np.int64)
 """A label of size 0."""
+
+
 @cache
 def _constant(size: int) -> Label:
     """A label of that many positions that stay."""

@@ -1,7 +1,7 @@
 """Run a model once, on nothing, and learn what may be cut."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -24,7 +24,8 @@ from secateurs.graph._provenance import tag_attributes
 from secateurs.graph._record import Info, Moment, Passage, Record
 from secateurs.graph._sizes import SizeMode
 from secateurs.graph._structure import map_tensors
-from secateurs.graph._tensors import registered_tensors, tensors_of
+from secateurs.graph._tensors import follow_ties, plain_tensors, registered_tensors, tensors_of
+from secateurs.graph._unread import settle_reads
 from secateurs.graph._untouched import untouched
 from secateurs.graph._wrappers import readable
 from secateurs.graph._zeroed import zero_branches
@@ -125,7 +126,8 @@ def _run(
         stack.enter_context(ground.entered())
         output = _call(stack, model, (mode, sizes), args, kwargs)
     mode.keep_outputs(output, free=free_outputs)
-    _fix_unused(algebra, record, weights)
+    _fix_unused(algebra, record, weights, plain_tensors(model))
+    settle_reads(algebra, record, weights)
     find_branches(model, algebra, record, weights, _spans(record, tensors))
     settle_indices(algebra, record, weights, given)
     return algebra, record, weights
@@ -219,6 +221,7 @@ def _replace_weights(model: nn.Module, stand_in: Callable[[Tensor], Tensor]) -> 
                     if id(tensor) not in made:
                         made[id(tensor)] = stand_in(tensor)
                     registry[name] = made[id(tensor)]  # type: ignore[assignment]
+    follow_ties(model.modules(), made)
     return tensors_of(model)
 
 
@@ -269,7 +272,11 @@ def _spans(record: Record, tensors: Mapping[str, Tensor]) -> dict[str, tuple[int
     return {path: (storage.born - 1, storage.last - 1) for path, storage in found.items() if storage is not None}
 
 
-def _fix_unused(algebra: Algebra, record: Record, weights: Mapping[str, Info]) -> None:
+def _fix_unused(algebra: Algebra, record: Record, weights: dict[str, Info], plain: Iterable[str]) -> None:
+    """What the call does not read stays; plain attributes among it (old results, often) are left alone."""
+    for path in plain:
+        if path in weights and path not in record.used:
+            del weights[path]
     for path, info in weights.items():
         if path not in record.used:
             for label in info.labels:

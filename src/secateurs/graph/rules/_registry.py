@@ -10,10 +10,13 @@ from torch import Tensor
 from secateurs.graph._call import Call, Rule
 from secateurs.graph._labels import Label
 
-__all__ = ["RULES", "broadcast", "elementwise", "is_composite", "register", "rule_for", "unknown"]
+__all__ = ["RULES", "broadcast", "elementwise", "is_composite", "register", "register_anywhere", "rule_for", "unknown"]
 
 RULES: dict[str, Rule] = {}
 """Operator name without overload, for example `aten::mm`, to its rule."""
+
+ANYWHERE: dict[str, Rule] = {}
+"""The same without a namespace, for operators that are not torch's own."""
 
 _UNTAGGED = {"_prelu_kernel", "complex", "hardswish", "log_sigmoid_forward", "polar", "rrelu_with_noise"}
 """Operators that work position by position and that torch does not mark so."""
@@ -33,6 +36,16 @@ def register(*names: str) -> Callable[[Rule], Rule]:
     return add
 
 
+def register_anywhere(*names: str) -> Callable[[Rule], Rule]:
+    """Make a function the rule of operators of these names in any namespace: what libraries add under one name."""
+
+    def add(rule: Rule) -> Rule:
+        ANYWHERE.update(dict.fromkeys(names, rule))
+        return rule
+
+    return add
+
+
 @cache
 def rule_for(func: Any) -> Rule | None:
     """The rule of an operator; `None` where there is nothing to follow."""
@@ -41,6 +54,8 @@ def rule_for(func: Any) -> Rule | None:
         return None
     if name in RULES:
         return RULES[name]
+    if name.partition("::")[2] in ANYWHERE:
+        return ANYWHERE[name.partition("::")[2]]
     return elementwise if _is_pointwise(func) else unknown
 
 

@@ -15,3 +15,31 @@ def embedding(call: Call) -> None:
     for label in call.labels(indices):
         call.fix(label, "indices into a table")
     call.assign([*[None for _ in indices.shape], width])
+
+
+@register("_embedding_bag", "_embedding_bag_forward_only")
+def bag(call: Call) -> None:
+    """Sum, mean or maximum of looked-up rows [bags, width]; weights per row are plain numbers."""
+    table, *others = call.tensors
+    call.uncounted()
+    rows, width = call.labels(table)
+    call.fix(rows, "rows are looked up by index")
+    call.mark("embed", width, producer=table)
+    for tensor in others:
+        for label in call.labels(tensor):
+            call.fix(label, "indices into a table")
+    # The positions that a maximum came from are [bags, width] too.
+    widths = [width if tensor.dim() == 2 else None for tensor in call.out]
+    call.assign(*[[None, label][-tensor.dim() :] for tensor, label in zip(call.out, widths, strict=True)])
+
+
+@register("grid_sampler_2d", "grid_sampler_3d", "cudnn_grid_sampler")
+def sample(call: Call) -> None:
+    """Input [N, C, *spatial], places [N, *out, spatial]: every channel is read at the same places."""
+    call.uncounted()
+    data, places = call.args[:2]
+    labels = call.labels(data)
+    call.unify(labels[0], call.labels(places)[0])
+    for label in (*labels[2:], *call.labels(places)[1:]):
+        call.fix(label, "places to read from")
+    call.assign([*labels[:2], *[None for _ in labels[2:]]])

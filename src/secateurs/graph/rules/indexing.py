@@ -79,8 +79,7 @@ def index(call: Call) -> None:
     data, given = call.args[:2]
     labels = call.labels(data)
     if any(one is not None and one.dtype in _MASKS for one in given):
-        refuse(call, *labels, *[label for one in given for label in call.labels(one)])
-        call.assign([None for _ in call.out.shape])
+        call.assign(_masked_by(call, labels, given) or [None for _ in call.out.shape])
         return
     dims = [dim for dim, one in enumerate(given) if one is not None]
     own = _index_labels(call, [labels[dim] for dim in dims], [given[dim] for dim in dims])
@@ -88,6 +87,18 @@ def index(call: Call) -> None:
     adjacent = dims[-1] - dims[0] == len(dims) - 1
     place = dims[0] if adjacent else 0
     call.assign([*rest[:place], *own, *rest[place:]])
+
+
+def _masked_by(call: Call, labels: Sequence[Label | None], given: Sequence[Tensor | None]) -> list[Label | None]:
+    """Labels of what one mask picks: the dims that it covers become one and stay; empty for other indices."""
+    first = next(dim for dim, one in enumerate(given) if one is not None)
+    mask, others = given[first], given[first + 1 :]
+    if mask is None or mask.dtype not in _MASKS or any(one is not None for one in others):
+        refuse(call, *labels, *[label for one in given for label in call.labels(one)])
+        return []
+    last = first + mask.dim()
+    refuse(call, *labels[first:last], *call.labels(mask))
+    return [*labels[:first], None, *labels[last:]]
 
 
 def _index_labels(call: Call, labels: Sequence[Label | None], given: Sequence[Tensor]) -> list[Label | None]:
@@ -178,10 +189,13 @@ def scatter(call: Call) -> None:
 
 @register("index_put", "_unsafe_index_put", "_index_put_impl")
 def index_put(call: Call) -> None:
-    """x[:, i] = y, one list of places and a source with a position for each."""
+    """x[:, i] = y, one list of places and a source with a position for each; or a mask."""
     data, given, source = call.args[:3]
     dims = [dim for dim, one in enumerate(given) if one is not None]
     dim = dims[0]
+    if len(dims) == 1 and given[dim].dtype in _MASKS:
+        _put_by_mask(call, data, given, source)
+        return
     if len(dims) > 1 or given[dim].dim() != 1 or source.dim() != data.dim() or given[dim].dtype in _MASKS:
         unknown(call)
         call.assign([None for _ in data.shape])
@@ -193,6 +207,15 @@ def index_put(call: Call) -> None:
         call.put(call.func(data, places, source.index_select(dim, stays), *call.args[3:]))
     labels[dim] = write.label
     call.assign(labels)
+
+
+def _put_by_mask(call: Call, data: Tensor, given: Sequence[Tensor | None], source: Tensor) -> None:
+    """The source is broadcast to what the mask picks."""
+    picks = _masked_by(call, call.labels(data), given)
+    for label, own, size in zip(reversed(picks), reversed(call.labels(source)), reversed(source.shape), strict=False):
+        if size != 1:
+            call.unify(label, own)
+    call.assign(call.labels(data))
 
 
 @dataclass(frozen=True, kw_only=True)

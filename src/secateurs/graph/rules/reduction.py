@@ -6,7 +6,7 @@ from torch import Tensor
 
 from secateurs.graph._call import Call
 from secateurs.graph._labels import Label
-from secateurs.graph.rules._registry import register
+from secateurs.graph.rules._registry import broadcast, register
 
 
 def _dims(data: Tensor, given: int | Sequence[int] | None) -> list[int]:
@@ -56,15 +56,21 @@ def statistic(call: Call) -> None:
     call.assign(*[_without(labels, dims, keepdim) for _ in results])
 
 
-@register("max", "min", "argmax", "argmin", "prod", "any", "all", "median", "mode", "kthvalue")
+@register("max", "min", "aminmax", "_aminmax")
+def extreme(call: Call) -> None:
+    """A statistic; the number of the position that wins is another number after a cut."""
+    statistic(call)
+    results = call.out if isinstance(call.out, (tuple, list)) else [call.out]
+    dims, _ = _dim_arguments(call, call.args[0])
+    if len(results) == 2 and not results[1].is_floating_point():
+        call.numbered(results[1], call.labels(call.args[0])[dims[0]], "one position of it is picked")
+
+
+@register("argmax", "argmin", "prod", "any", "all", "median", "nanmedian", "mode", "kthvalue", "count_nonzero")
 def pick(call: Call) -> None:
     """Which position wins depends on all of them: the dim stays."""
     call.uncounted()
     data = call.args[0]
-    if len(call.tensors) == 2:
-        for label in (*call.labels(data), *call.labels(call.tensors[1])):
-            call.fix(label, "compared position by position")
-        return
     dims, keepdim = _dim_arguments(call, data)
     labels = call.labels(data)
     for dim in dims:
@@ -82,7 +88,8 @@ def compete(call: Call) -> None:
     along(call)
 
 
-@register("cumsum", "cumprod", "sort", "topk")
+@register("cumsum", "cumprod", "sort", "topk", "logcumsumexp", "_logcumsumexp", "_cummax_helper", "_cummin_helper")
+@register("cummax", "cummin", "renorm", "_masked_softmax")
 def along(call: Call) -> None:
     """Positions along the dim compete or follow one another: it stays, the others pass."""
     call.uncounted()
@@ -95,3 +102,33 @@ def along(call: Call) -> None:
         labels[dim] = None
     results = call.out if isinstance(call.out, (tuple, list)) else [call.out]
     call.assign(*[labels for _ in results])
+
+
+@register("tril", "triu", "trace", "_linalg_svd", "_linalg_eigh", "linalg_eig", "linalg_qr", "linalg_inv_ex")
+@register("linalg_cholesky_ex", "_linalg_det", "_linalg_slogdet", "_linalg_solve_ex", "linalg_lu_factor_ex")
+@register("linalg_matrix_exp", "linalg_pinv", "_pdist_forward")
+def square(call: Call) -> None:
+    """The last two dims belong together as a matrix: they stay, batches of matrices pass."""
+    call.uncounted()
+    for tensor in call.tensors:
+        for label in call.labels(tensor)[-2:]:
+            call.fix(label, "a dimension of a matrix")
+    data = call.tensors[0]
+    results = call.out if isinstance(call.out, (tuple, list)) else [call.out]
+    batch = call.labels(data)[:-2]
+    call.assign(*[[*batch, *[None] * (result.dim() - len(batch))] for result in results])
+
+
+_LOSSES = ("mse_loss", "smooth_l1_loss", "huber_loss", "soft_margin_loss", "binary_cross_entropy", "dist")
+
+
+@register(*_LOSSES, "binary_cross_entropy_with_logits")
+def loss(call: Call) -> None:
+    """Position by position, then a sum or a mean over all of them."""
+    call.uncounted()
+    one, two = call.args[:2]
+    labels = broadcast(call, [tensor for tensor in call.tensors if tensor.dim()], tuple(one.shape))
+    whole = call.out.shape != one.shape or one.shape != two.shape
+    for label in labels if whole else ():
+        call.fix(label, "a loss is taken over it")
+    call.assign(labels if not whole else [None for _ in call.out.shape])
