@@ -22,6 +22,8 @@ def convolution(call: Call) -> None:
         call.algebra.fix(label, NO_UNITS)
     channels = _transposed(call, data, weight, groups) if transposed else _forward(call, data, weight, groups)
     call.mark("channel", channels, producer=weight)
+    if groups == 1:
+        call.separate(channels, weight)
     if bias is not None:
         call.unify(call.labels(bias)[0], channels)
     _count(call, data, weight, channels, transposed)

@@ -20,12 +20,31 @@ def batch_norm(call: Call) -> None:
     """Input [N, C, ...]; every other tensor is per channel."""
     call.uncounted()
     data = call.args[0]
-    channels = call.labels(data)[1]
+    labels = call.labels(data)
+    channels = labels[1]
     for tensor in call.tensors[1:]:
         call.unify(call.labels(tensor)[0], channels)
+    call.separate(channels)
+    if _from_data(call):
+        dims = [dim for dim in range(data.dim()) if dim != 1]
+        for dim in dims:
+            call.mark("inexact", labels[dim], text="normalised over")
+        if any(call.kept(labels[dim]) is not None for dim in dims):
+            out, *statistics = call.func(call.gather(data, dims), *call.args[1:])
+            call.put((call.scatter(out, data, dims), *statistics))
     results = [result for result in call.out if isinstance(result, torch.Tensor)]
-    statistics = [[channels] if len(result) == data.shape[1] else [None] for result in results[1:] if result.dim() == 1]
-    call.assign(call.labels(data), *statistics)
+    per_channel = [
+        [channels] if len(result) == data.shape[1] else [None] for result in results[1:] if result.dim() == 1
+    ]
+    call.assign(labels, *per_channel)
+
+
+def _from_data(call: Call) -> bool:
+    """Whether the statistics are those of the input, not stored ones: so it is in code that standardises weights."""
+    names = [argument.name for argument in call.func._schema.arguments]
+    if "training" in names:
+        return bool(call.argument(names.index("training"), "training"))
+    return call.name.endswith("_with_update")
 
 
 @register("native_layer_norm")
