@@ -24,6 +24,7 @@ def mm(call: Call) -> None:
     call.contract((0, 1), (1, 0))
     _produce(call, left, right)
     call.mark("hidden", call.labels(right)[1], producer=right)
+    call.separate(call.labels(right)[1], right)
     call.assign([call.labels(left)[0], call.labels(right)[1]])
 
 
@@ -34,6 +35,7 @@ def addmm(call: Call) -> None:
     call.contract((1, 1), (2, 0))
     _produce(call, left, right)
     call.mark("hidden", call.labels(right)[1], producer=right)
+    call.separate(call.labels(right)[1], right)
     labels = [call.labels(left)[0], call.labels(right)[1]]
     _tie_bias(call, bias, labels)
     call.assign(labels)
