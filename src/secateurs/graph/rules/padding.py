@@ -33,13 +33,16 @@ def pad(call: Call) -> None:
     for place in range(len(amounts) // 2):
         dim, before, after = data.dim() - 1 - place, int(amounts[2 * place]), int(amounts[2 * place + 1])
         label = labels[dim]
-        if label is None or (before, after) == (0, 0):
+        if (before, after) == (0, 0):
             continue
         if before < 0 or after < 0:
             call.fix(label, "cropped by a pad of negative size")
             labels[dim] = None
             continue
+        # Made also where they are not needed: a masked run counts them, and may know of fewer or more labels.
         front, back = call.mode.fresh(before), call.mode.fresh(after)
+        if label is None:
+            continue
         call.size(f"pad[{2 * place}]", front if before else None, before)
         call.size(f"pad[{2 * place + 1}]", back if after else None, after)
         width = label.shape[1]
