@@ -142,7 +142,10 @@ FIXED: dict[str, tuple[Function, str]] = {
         lambda x, y: (x + y).gather(1, torch.zeros(x.shape[0], 2, dtype=torch.long)),
         r"indexed at .*test_rules\.py:\d+ by numbers .*\(aten\.gather\)",
     ),
-    "index": (lambda x, y: (x + y)[:, torch.tensor([1, 0])], r"indexed at .*test_rules\.py:\d+ by numbers .*\(aten\.index\)"),
+    "index": (
+        lambda x, y: (x + y)[:, torch.tensor([1, 0])],
+        r"indexed at .*test_rules\.py:\d+ by numbers .*\(aten\.index\)",
+    ),
     "literal_constant": (lambda x, y: x + y + torch.arange(12.0, dtype=x.dtype), r"cannot be cut \(aten\.add\)"),
     "crop": (lambda x, y: F.pad(x + y, (-1, -1)), r"cropped by a pad of negative size"),
     "pad": (lambda x, y: F.pad(x + y, (1, 0)).softmax(1), r"positions along it compete"),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
-from secateurs.graph import Coupling, Graph, Plan, trace
+from secateurs.graph import Coupling, Graph, Plan, convert, tensors_of, trace
 from secateurs.models import TABLE
 from secateurs.models._cifar_resnet import CifarResNet
 from secateurs.surgery import apply, fill_random, masked, relative_error, tensors_in
@@ -24,6 +24,7 @@ __all__ = [
     "assert_equal_masked",
     "case",
     "cut",
+    "in_float64",
     "make_case",
     "outputs",
     "randomised",
@@ -83,9 +84,14 @@ def make_case(name: str, entry: Entry) -> Case:
     return Case(name=name, entry=entry, model=model, graph=trace(model, args, kwargs))
 
 
+def in_float64(model: nn.Module) -> nn.Module:
+    """Everything that has a precision in double precision, plain attributes too."""
+    return convert(model, lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+
+
 def randomised(build: Callable[[], nn.Module], *, seed: int = 0) -> nn.Module:
     """A model in float64 and evaluation mode, all weights and buffers random."""
-    model = build().double().eval()
+    model = in_float64(build()).eval()
     fill_random(model, seed=seed)
     return model
 
@@ -101,9 +107,15 @@ def _widen(tensor: Tensor) -> Tensor:
 
 
 def third(graph: Graph, axes: Iterable[str] | None = None) -> Mapping[str, list[int]]:
-    """Every third unit of all or of some axes; a third of the steps of coupled ones, units drawn at random."""
+    """Every third unit of all or of some axes; a third of the steps of coupled ones, units drawn at random.
+
+    Branches lose other units than their streams do.
+    """
     names = {axis.name for axis in graph.axes} if axes is None else set(axes)
-    removed = {axis.name: list(range(0, axis.size - 1, 3)) for axis in graph.axes if axis.name in names}
+    chosen = [axis for axis in graph.axes if axis.name in names]
+    shift = int(any(axis.kind != "branch" for axis in chosen))
+    first = {axis.name: shift if axis.kind == "branch" and axis.size > 2 else 0 for axis in chosen}
+    removed = {axis.name: list(range(first[axis.name], axis.size - 1, 3)) for axis in chosen}
     for coupling in graph.couplings:
         if names & coupling.shares.keys():
             removed.update(steps_of(graph, coupling, len(range(0, coupling.steps - 1, 3))))
@@ -148,8 +160,8 @@ def zeroed(model: nn.Module, plan: Plan) -> nn.Module:
     """The dense model with zeros wherever `plan.kept` leaves out a position of a parameter or floating buffer."""
     model = copy.deepcopy(model)
     with torch.no_grad():
-        for path, tensor in (*model.named_parameters(), *model.named_buffers()):
-            for dim, kept in enumerate(plan.kept(path)):
+        for path, tensor in tensors_of(model).items():
+            for dim, kept in enumerate(plan.kept(path) if path in plan.shapes else ()):
                 gone = torch.ones(tensor.shape[dim], dtype=torch.bool).index_fill_(0, kept, False)
                 if gone.any() and tensor.is_floating_point():
                     tensor.index_fill_(dim, gone.nonzero().squeeze(1), 0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from secateurs.graph import Plan, trace
+from secateurs.graph import Plan, tensors_of, trace
 from secateurs.models import TABLE
 from secateurs.surgery import load, masked, relative_error, save
 from tests.surgery._proof import (
@@ -17,6 +17,7 @@ from tests.surgery._proof import (
     assert_equal_masked,
     case,
     cut,
+    in_float64,
     outputs,
     table_case,
     third,
@@ -94,13 +95,13 @@ def test_saved_and_loaded_gives_the_same_outputs(found: Case, tmp_path: Path) ->
 
 
 def _other_weights(found: Case) -> nn.Module:
-    """What a factory makes: the same class, other weights; buffers that are not saved come from its code."""
-    model = found.entry.build().double()
-    buffers = dict(found.model.named_buffers())
+    """What a factory makes: the same class, other weights; tensors that are not saved come from its code."""
+    model = in_float64(found.entry.build())
+    tensors = tensors_of(found.model)
     with torch.no_grad():
-        for path, buffer in model.named_buffers():
-            if path not in found.model.state_dict():
-                buffer.copy_(buffers[path])
+        for path, tensor in tensors_of(model).items():
+            if path in found.plan.shapes and path not in found.model.state_dict():
+                tensor.copy_(tensors[path])
     return model
 
 
@@ -113,10 +114,15 @@ def test_replayed_plan_gives_the_same_weights(found: Case, tmp_path: Path) -> No
     assert {path: type(module) for path, module in one.named_modules()} == {
         path: type(module) for path, module in two.named_modules()
     }
-    first = dict([*one.named_parameters(), *one.named_buffers()])
-    second = dict([*two.named_parameters(), *two.named_buffers()])
+    first, second = _kept_tensors(one, found.plan), _kept_tensors(two, found.plan)
     assert first.keys() == second.keys()
     assert all(torch.equal(tensor, second[path]) for path, tensor in first.items())
+
+
+def _kept_tensors(model: nn.Module, plan: Plan) -> dict[str, torch.Tensor]:
+    """Parameters and buffers, and plain attributes that the plan cuts; others change with every call."""
+    paths = {*dict(model.named_parameters()), *dict(model.named_buffers()), *(entry.path for entry in plan.cuts)}
+    return {path: tensor for path, tensor in tensors_of(model).items() if path in paths}
 
 
 @pytest.mark.parametrize("name", ["residual", "encoder_norm_first", "grouped", "data_dependent", "keywords"])

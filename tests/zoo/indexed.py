@@ -139,7 +139,7 @@ _IN = vector(6)
 _BOTH = {"first": 8, "hidden": 7}
 _HERE = r"indexed\.py:\d+"
 _STUCK = ("computed", "number", "elsewhere", "listed", "literal", "random", "mask", "cast")
-_STREAM = {"stem:channel.1": 5, "stem:channel.2": 3, "branch": 5, "last": 6}
+_STREAM = {"stem": 8, "branch:branch": 5, "last": 6}
 
 ENTRIES = {
     **{

@@ -180,7 +180,10 @@ _MAPS = {
     "pixel_unshuffle": chart(lambda _, x: F.pixel_unshuffle(x, 2), 48, _ALL),
     "pixels_there_and_back": chart(lambda _, x: F.pixel_shuffle(F.pixel_unshuffle(x, 2), 2), 12, _ALL),
     "channel_shuffle": chart(
-        lambda m, x: m.shuffle(x), 12, {"first:group": 3, "first:channel": 4}, shuffle=lambda: nn.ChannelShuffle(3)
+        lambda m, x: m.shuffle(x),
+        12,
+        {"first:channel.1": 3, "first:channel.2": 4},
+        shuffle=partial(nn.ChannelShuffle, 3),
     ),
     "channel_shuffle_literal": chart(lambda _, x: F.channel_shuffle(x, 3), 12, {"first": 4}),
     "patch_columns": chart(lambda _, x: F.unfold(x, 2, stride=2), 48, _ALL),

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from secateurs._errors import PlanError
 from secateurs.criteria._scores import Scores
-from secateurs.graph import Graph
+from secateurs.graph import Graph, tensors_of
 
 __all__ = ["Criterion", "Loss", "check_graph"]
 
@@ -48,7 +48,7 @@ def check_graph(graph: Graph) -> None:
     if not isinstance(graph, Graph):
         cure = "Trace the model first: graph = trace(model, args=(x,))."
         raise PlanError("graph", wanted="a Graph", got=type(graph).__name__, cure=cure)
-    now = dict([*graph.model.named_parameters(), *graph.model.named_buffers()])
+    now = tensors_of(graph.model)
     for path in sorted({member.path for axis in graph.axes for member in axis.members}):
         shape = tuple(now[path].shape) if path in now else None
         if shape != graph.shapes[path]:

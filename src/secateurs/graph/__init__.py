@@ -10,6 +10,7 @@ from secateurs.graph._mode import LabelMode
 from secateurs.graph._outputs import Outputs, handed_on, tensors_in
 from secateurs.graph._plan import Cut, Edit, Plan, Renumber, Scatter
 from secateurs.graph._structure import map_tensors
+from secateurs.graph._tensors import convert, plain_tensors, tensors_of
 from secateurs.graph._trace import free_attention, masked_run, trace
 from secateurs.graph._untouched import untouched
 from secateurs.graph._wrappers import readable, unwrapped
@@ -30,13 +31,16 @@ __all__ = [
     "Renumber",
     "Scatter",
     "arguments_of",
+    "convert",
     "free_attention",
     "handed_on",
     "map_tensors",
     "masked_run",
+    "plain_tensors",
     "readable",
     "rebuild_inputs",
     "tensors_in",
+    "tensors_of",
     "trace",
     "untouched",
     "unwrapped",

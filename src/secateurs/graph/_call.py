@@ -30,6 +30,10 @@ __all__ = ["Call", "Rule", "Run"]
 Rule = Callable[["Call"], None]
 
 
+_NEW = Info(())
+"""What is known about a tensor before its operator says something."""
+
+
 class Run(Protocol):
     """What a call needs to know of the run that it belongs to."""
 
@@ -234,6 +238,9 @@ class Call:
             if len(label) == 1:
                 self.fix(label, "a single position")
                 labels = (*labels[:dim], None, *labels[dim + 1 :])
+        if origin is None:
+            # What is written in place is still what it was a view of.
+            origin = getattr(tensor, "_secateurs_info", _NEW).origin
         tensor._secateurs_info = Info(labels, grad and tensor.is_floating_point(), origin)  # type: ignore[attr-defined]
 
     def mark(self, kind: MarkKind, label: Label | None, *, producer: Tensor | None = None, text: str = "") -> None:

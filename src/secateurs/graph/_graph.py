@@ -1,6 +1,7 @@
 """The graph: what may be cut in a model, what it costs, and plans made from it."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from secateurs.graph._provenance import attributes_in
 from secateurs.graph._record import Info, Record
 from secateurs.graph._scatters import narrow_sizes, scatters
 from secateurs.graph._solve import Conflict, Kept, SizeSolver
+from secateurs.graph._tensors import plain_tensors, tensors_of
 
 __all__ = ["Graph"]
 
@@ -52,16 +54,21 @@ class Graph:
         self.notes, self.free_outputs = tuple(record.notes), record.free_outputs
         self.algebra, self.weights, self.operators, self.made = algebra, weights, record.operators, record.made
         self._counted = {path: labels[0] for path, labels in record.counted.items()}
-        self.branches = tuple(record.branches)
+        self.branches, self._narrow = tuple(record.branches), tuple(record.narrow)
         self._asked = _asked(record)
         tie_attributes(algebra, record)
         self._solver = SizeSolver(algebra, record)
         self.axes, self.couplings = self._solvable_axes(record)
-        self.fixed: tuple[Fixed, ...] = find_fixed(algebra, weights, record.marks)
+        self._marks = record.marks
         self._by_name = {axis.name: axis for axis in self.axes}
-        tensors = dict([*model.named_parameters(), *model.named_buffers()])
-        self.shapes: Mapping[str, tuple[int, ...]] = {p: tuple(t.shape) for p, t in tensors.items()}
+        tensors = tensors_of(model)
+        self.shapes: Mapping[str, tuple[int, ...]] = {path: tuple(tensors[path].shape) for path in weights}
         self.counts = CostModel(algebra, record, _weigh(model, weights))
+
+    @cached_property
+    def fixed(self) -> tuple[Fixed, ...]:
+        """What may not be cut, and why; put together when first asked for."""
+        return find_fixed(self.algebra, self.weights, self._marks)
 
     def _solvable_axes(self, record: Record) -> tuple[tuple[Axis, ...], tuple[Coupling, ...]]:
         """Axes and couplings, without what the code cannot follow: that is fixed, with the reason."""
@@ -147,12 +154,12 @@ class Graph:
             raise self._refused(units, conflicts)
         cuts = self._cuts(units, roots)
         replaced, found = self._replaced(cuts), scatters(self.algebra, self.branches, roots)
-        edits += narrow_sizes(self.branches, self._counter(roots))
+        edits += narrow_sizes(self._narrow, self._counter(roots))
         return Plan(
             removed=units,
             sizes={axis.name: axis.size for axis in self.axes},
             cuts=cuts,
-            edits=(*edits, *self._declared(cuts, edits, {scatter.path for scatter in found})),
+            edits=(*edits, *self._declared(cuts, edits)),
             renumbered=self._renumbered(roots),
             scatters=found,
             replaced=replaced,
@@ -218,12 +225,8 @@ class Graph:
             if type(module) is nn.MultiheadAttention and any(name.startswith(f"{path}.") for name in touched)
         )
 
-    def _declared(self, cuts: Sequence[Cut], edits: Sequence[Edit], scattered: Set[str]) -> list[Edit]:
-        """Edits of the attributes in which torch's layers repeat their sizes.
-
-        In front of a scatter, an attribute that other code takes the size of the stream from stays with the stream.
-        """
-        narrow = {owner for branch in self.branches if branch.path in scattered for owner in branch.owners}
+    def _declared(self, cuts: Sequence[Cut], edits: Sequence[Edit]) -> list[Edit]:
+        """Edits of the attributes in which torch's layers repeat their sizes, where the code takes them nowhere."""
         shapes = {path: list(shape) for path, shape in self.shapes.items()}
         for cut in cuts:
             shapes[cut.path][cut.dim] -= len(cut.removed)
@@ -235,7 +238,7 @@ class Graph:
             sizes = declared_sizes(module, own, groups.get(owner, getattr(module, "groups", 1)))
             for name, after in sizes.items():
                 before = getattr(module, name)
-                if before != after and not (owner in narrow and (owner, name) in self._asked):
+                if before != after and (owner, name) not in self._asked:
                     found.append(Edit(path=owner, name=name, index=None, before=before, after=after))
         return found
 
@@ -247,7 +250,7 @@ def _asked(record: Record) -> Set[tuple[str, str]]:
 
 
 def _own_tensors(module: nn.Module, owner: str, shapes: Mapping[str, Any]) -> list[str]:
-    names = [*module._parameters, *module._buffers]
+    names = [*module._parameters, *module._buffers, *vars(module)]
     return [name for name in names if f"{owner}.{name}".lstrip(".") in shapes]
 
 
@@ -273,7 +276,8 @@ def _aliases(model: nn.Module) -> dict[str, str]:
     """Every further path of a tied parameter or buffer, to its first path."""
     first: dict[int, str] = {}
     aliases = {}
-    named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    registered = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    named = [*registered, *plain_tensors(model).items()]
     for path, tensor in named:
         canonical = first.setdefault(id(tensor), path)
         if canonical != path:
@@ -283,10 +287,9 @@ def _aliases(model: nn.Module) -> dict[str, str]:
 
 def _weigh(model: nn.Module, weights: Mapping[str, Info]) -> list[Weight]:
     found = []
-    tensors: dict[str, tuple[Tensor, bool]] = {path: (tensor, True) for path, tensor in model.named_parameters()}
-    tensors |= {path: (tensor, False) for path, tensor in model.named_buffers()}
-    for path, (tensor, is_parameter) in tensors.items():
-        labels = weights[path].labels
+    tensors = tensors_of(model)
+    for path, info in weights.items():
+        tensor, is_parameter, labels = tensors[path], isinstance(tensors[path], nn.Parameter), info.labels
         factor = 1
         for size, label in zip(tensor.shape, labels, strict=True):
             factor *= int(size) if label is None else 1

@@ -55,7 +55,7 @@ def settle_indices(algebra: Algebra, record: Record, weights: dict[str, Info], t
         for label in counted[1:] if not why else ():
             algebra.unify(counted[0], label, f"both are indexed by {path}")
     for path, tensor in tensors.items():
-        if not tensor.is_floating_point():
+        if path in weights and not tensor.is_floating_point():
             info = weights[path]
             labels = (None if label is None or not algebra.free(label).any() else label for label in info.labels)
             weights[path] = info._replace(labels=tuple(labels))

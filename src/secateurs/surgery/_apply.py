@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from secateurs._errors import PlanError
-from secateurs.graph import Plan, arguments_of, readable
+from secateurs.graph import Plan, arguments_of, readable, tensors_of
 from secateurs.surgery._cut import check_fits, check_values, copy_model, cut_model
 from secateurs.surgery._masked import example_of, graph_of
 from secateurs.surgery._optimizer import check_optimizer, cut_optimizer
@@ -158,7 +158,7 @@ def check_provable(model: nn.Module) -> None:
     Raises:
         PlanError: a tensor on the meta device.
     """
-    for path, tensor in (*model.named_parameters(), *model.named_buffers()):
+    for path, tensor in tensors_of(model).items():
         if tensor.is_meta:
             cure = "Pass verify=False, or load the weights first."
             got = "a tensor on the meta device, without values"

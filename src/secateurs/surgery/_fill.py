@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from secateurs.graph import tensors_of
+
 __all__ = ["fill_random"]
 
 
@@ -16,7 +18,7 @@ def fill_random(model: nn.Module, *, seed: int) -> None:
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        for name, tensor in tensors_of(model).items():
             if tensor.is_floating_point() or tensor.is_complex():
                 parts = torch.view_as_real(tensor) if tensor.is_complex() else tensor
                 values = torch.randn(parts.shape, generator=generator, dtype=torch.float64)

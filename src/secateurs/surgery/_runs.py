@@ -9,7 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from secateurs._errors import SecateursError, VerifyError
-from secateurs.graph import Graph, LabelMode, Outputs, Plan, handed_on, map_tensors, masked_run, untouched
+from secateurs.graph import (
+    Graph,
+    LabelMode,
+    Outputs,
+    Plan,
+    handed_on,
+    map_tensors,
+    masked_run,
+    tensors_of,
+    untouched,
+)
 from secateurs.surgery._cut import copy_model, cut_model
 from secateurs.surgery._fill import fill_random
 
@@ -37,7 +47,7 @@ class Runs:
 
     def widened(self) -> "Runs":
         """The same with copies of both models in float64."""
-        dense, cut = (copy_model(model)._apply(_wide) for model in (self.dense, self.cut))
+        dense, cut = (copy_model(model, _wide) for model in (self.dense, self.cut))
         return Runs(dense=dense, cut=cut, plan=self.plan, graph=self.graph, example=self.example, wide=True)
 
     def filled(self, seed: int) -> "Runs":
@@ -60,7 +70,7 @@ class Runs:
 
         dense = copy_model(self.dense)
         with torch.no_grad():
-            for tensor in (*dense.parameters(), *dense.buffers()):
+            for tensor in tensors_of(dense).values():
                 tensor.copy_(nudge(tensor))
         moved = map_tensors(nudge, self.arguments())
         return Runs(dense=dense, cut=self.cut, plan=self.plan, graph=self.graph, example=moved, wide=self.wide)

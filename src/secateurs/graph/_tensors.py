@@ -1,0 +1,85 @@
+"""All tensors of a model: parameters, buffers, and those in plain attributes of its modules."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+
+from torch import Tensor, nn
+
+__all__ = ["convert", "follow_ties", "modules_of", "plain_tensors", "registered_tensors", "tensors_of"]
+
+
+_NO_TENSORS = (bool, int, float, str, dict, OrderedDict, tuple, list, set, type(None))
+
+
+def modules_of(model: nn.Module) -> dict[str, nn.Module]:
+    """All modules by path, each once, under the first of its paths: as `named_modules` gives them, in linear time."""
+    found: dict[str, nn.Module] = {}
+    _walk(model, "", found, set())
+    return found
+
+
+def _walk(module: nn.Module, path: str, found: dict[str, nn.Module], seen: set[int]) -> None:
+    seen.add(id(module))
+    found[path] = module
+    for name, child in module._modules.items():
+        if child is not None and id(child) not in seen:
+            _walk(child, f"{path}.{name}" if path else name, found, seen)
+
+
+def registered_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by path, tied ones once, under the first of their paths."""
+    modules, found = modules_of(model), {}
+    for registry in ("_parameters", "_buffers"):
+        seen = set()
+        for path, module in modules.items():
+            for name, tensor in getattr(module, registry).items():
+                if tensor is not None and id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    found[f"{path}.{name}" if path else name] = tensor
+    return found
+
+
+def plain_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Tensors in plain attributes by path, such as constants that nobody registered.
+
+    What belongs to a backward pass is none of the model's own.
+    """
+    found = {}
+    for path, module in modules_of(model).items():
+        for name, value in vars(module).items():
+            if type(value) in _NO_TENSORS:
+                continue
+            if isinstance(value, Tensor) and not isinstance(value, nn.Parameter) and not value.requires_grad:
+                found[f"{path}.{name}" if path else name] = value
+    return found
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """All of them by path, tied ones once, under the first of their paths."""
+    found = registered_tensors(model)
+    known = {id(tensor) for tensor in found.values()}
+    for path, tensor in plain_tensors(model).items():
+        if id(tensor) not in known:
+            known.add(id(tensor))
+            found[path] = tensor
+    return found
+
+
+def follow_ties(modules: Iterable[nn.Module], made: Mapping[int, Tensor]) -> None:
+    """Plain attributes that hold tensors for which others were put in their place hold these too."""
+    for module in modules:
+        for name, value in vars(module).items():
+            if isinstance(value, Tensor) and id(value) in made:
+                vars(module)[name] = made[id(value)]
+
+
+def convert(model: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Module:
+    """The model itself, every tensor changed; tied ones stay tied."""
+    before = registered_tensors(model)
+    plain = {id(tensor): tensor for tensor in plain_tensors(model).values()}
+    model._apply(change)
+    after = registered_tensors(model)
+    made = {id(tensor): after[path] for path, tensor in before.items()}
+    made |= {key: change(tensor) for key, tensor in plain.items() if key not in made}
+    follow_ties(model.modules(), {key: made[key] for key in plain})
+    return model
