@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from secateurs import SecateursError
+from secateurs import SecateursError, cost, latency
 from secateurs.graph import Graph, trace
 from secateurs.graph._structure import map_tensors
 from secateurs.surgery import apply
@@ -288,3 +288,12 @@ def test_an_object_that_is_the_whole_result_is_promised_even_if_modules_took_it(
             data.x = torch.tanh(self.layer(data.x))
 
     assert found(trace(Passing(), x())) == {"layers.0.layer": 8}
+
+
+def test_cost_and_latency_take_the_same_calls() -> None:
+    model = Net(lambda x, flag=True: x)
+    ways: list[tuple[Any, Any]] = [(x(), None), ((x(),), None), (UserDict(x=x(), flag=False), None), ((), {"x": x()})]
+    assert len({str(cost(model, args, kwargs)) for args, kwargs in ways}) == 1
+    for args, kwargs in ways:
+        timed = latency(model, args, kwargs, batch_sizes=(1, 3), runs=1, warmup=0)
+        assert [row.batch_size for row in timed.rows] == [1, 3]

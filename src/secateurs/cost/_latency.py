@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
 
 from secateurs._errors import ConfigError
+from secateurs.graph import arguments_of, map_tensors, tensors_in
 
 __all__ = ["Latency", "LatencyPair", "LatencyRow", "latency", "latency_pair"]
 
@@ -68,7 +68,7 @@ class LatencyPair:
 
 def latency(
     model: nn.Module,
-    args: tuple[Any, ...] = (),
+    args: tuple[Any, ...] | Mapping[str, Any] | Tensor = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
     batch_sizes: Sequence[int] = (1, 64),
@@ -81,21 +81,24 @@ def latency(
     is repeated (or cut) along it to each of `batch_sizes`. Flags of the model are restored.
 
     Args:
+        model: any module, timed as it is, in its wrapper if it has one.
+        args, kwargs: an example call, given in any of the ways of `trace`.
         batch_sizes: samples per call, one row each.
         runs: timed calls per row.
         warmup: calls before them, for caches, allocators and lazy compilation.
 
     Raises:
         ConfigError: numbers out of range, or no tensor among the arguments.
+        GraphError: arguments that make no call.
     """
-    (result,) = _measure((model,), (args, kwargs or {}), batch_sizes, runs, warmup)
+    (result,) = _measure((model,), arguments_of(model, args, kwargs, where="latency"), batch_sizes, runs, warmup)
     return result
 
 
 def latency_pair(
     a: nn.Module,
     b: nn.Module,
-    args: tuple[Any, ...] = (),
+    args: tuple[Any, ...] | Mapping[str, Any] | Tensor = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
     batch_sizes: Sequence[int] = (1, 64),
@@ -106,7 +109,7 @@ def latency_pair(
 
     Arguments and errors as for `latency`.
     """
-    first, second = _measure((a, b), (args, kwargs or {}), batch_sizes, runs, warmup)
+    first, second = _measure((a, b), arguments_of(a, args, kwargs, where="latency"), batch_sizes, runs, warmup)
     ratios = tuple(y.median_ms / x.median_ms for x, y in zip(first.rows, second.rows, strict=True))
     return LatencyPair(a=first, b=second, ratios=ratios)
 
@@ -137,7 +140,7 @@ def _measure(
     rows: list[list[LatencyRow]] = [[] for _ in models]
     with _evaluating(models), torch.inference_mode():
         for size in batch_sizes:
-            args, kwargs = tree_map(lambda leaf, n=size: _resized(leaf, batch, n), example)
+            args, kwargs = map_tensors(partial(_resized, batch=batch, size=size), example)
             calls: list[_Call] = [partial(model, *args, **kwargs) for model in models]
             for own, times in zip(rows, _alternate(calls, devices, runs, warmup), strict=True):
                 own.append(_row(size, times))
@@ -187,9 +190,9 @@ def _evaluating(models: tuple[nn.Module, ...]) -> Iterator[None]:
 
 
 def _example_batch(example: object) -> int:
-    for leaf in tree_leaves(example):
-        if isinstance(leaf, Tensor) and leaf.dim() > 0 and len(leaf) > 0:
-            return len(leaf)
+    for tensor in tensors_in(example):
+        if tensor.dim() > 0 and len(tensor) > 0:
+            return len(tensor)
     raise ConfigError(
         "latency args",
         wanted="at least one tensor with a batch as its first dim",
@@ -198,9 +201,9 @@ def _example_batch(example: object) -> int:
     )
 
 
-def _resized(leaf: Any, batch: int, size: int) -> Any:
-    """A tensor of the example's batch repeated or cut to `size` along dim 0; anything else as it is."""
-    if not isinstance(leaf, Tensor) or leaf.dim() == 0 or len(leaf) != batch:
+def _resized(leaf: Tensor, batch: int, size: int) -> Tensor:
+    """A tensor of the example's batch repeated or cut to `size` along dim 0; any other as it is."""
+    if leaf.dim() == 0 or len(leaf) != batch:
         return leaf
     resized = leaf[torch.arange(size, device=leaf.device) % batch]
     if leaf.dim() == 4 and not leaf.is_contiguous() and leaf.is_contiguous(memory_format=torch.channels_last):
@@ -210,8 +213,7 @@ def _resized(leaf: Any, batch: int, size: int) -> Any:
 
 def _cuda_devices(models: tuple[nn.Module, ...], example: object) -> list[torch.device]:
     held = [tensor for model in models for tensor in (*model.parameters(), *model.buffers())]
-    given = [leaf for leaf in tree_leaves(example) if isinstance(leaf, Tensor)]
-    return sorted({tensor.device for tensor in (*held, *given) if tensor.is_cuda}, key=str)
+    return sorted({tensor.device for tensor in (*held, *tensors_in(example)) if tensor.is_cuda}, key=str)
 
 
 def _hardware(devices: list[torch.device]) -> str:

@@ -12,18 +12,18 @@ __all__ = ["cost"]
 
 def cost(
     model: nn.Module,
-    args: tuple[Any, ...] | Tensor = (),
+    args: tuple[Any, ...] | Mapping[str, Any] | Tensor = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
     train: bool = False,
 ) -> Cost:
     """Parameters, bytes, multiply-adds and peak activation bytes of one call `model(*args, **kwargs)`.
 
-    The model runs once on fake tensors, so nothing is computed and nothing is changed.
+    The model runs once on tensors without contents, so nothing is computed and nothing is changed.
 
     Args:
         model: any module.
-        args, kwargs: an example call; a single tensor counts as one argument. The batch it holds counts in full.
+        args, kwargs: an example call, given in any of the ways of `trace`. The batch it holds counts in full.
         train: count the operations of forward and backward too, as `train_gops`.
 
     Raises:
