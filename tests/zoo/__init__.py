@@ -3,19 +3,20 @@
 from collections.abc import Mapping
 
 from tests.zoo import (
-    contracted,
-    experts,
-    normed,
     attending,
     branching,
+    contracted,
     convolutional,
     coupled,
     dense,
+    derived,
+    experts,
     heads,
     held,
     indexed,
     joined,
     moved,
+    normed,
     packed,
     recurrent,
     written,
@@ -41,5 +42,6 @@ ZOO: Mapping[str, Entry] = {
     **normed.ENTRIES,
     **experts.ENTRIES,
     **contracted.ENTRIES,
+    **derived.ENTRIES,
 }
 """Name to model."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -232,10 +233,11 @@ class Graph:
             shapes[cut.path][cut.dim] -= len(cut.removed)
         groups = {edit.path: edit.after for edit in edits if edit.name == "groups"}
         found = []
-        for owner in sorted({cut.path.rpartition(".")[0] for cut in cuts}):
+        for owner in sorted({_owner(cut.path) for cut in cuts}):
             module = self.model.get_submodule(owner)
-            own = {name: tuple(shapes[f"{owner}.{name}".lstrip(".")]) for name in _own_tensors(module, owner, shapes)}
-            sizes = declared_sizes(module, own, groups.get(owner, getattr(module, "groups", 1)))
+            sizes = declared_sizes(
+                module, _own_shapes(module, owner, shapes), groups.get(owner, getattr(module, "groups", 1))
+            )
             for name, after in sizes.items():
                 before = getattr(module, name)
                 if before != after and (owner, name) not in self._asked:
@@ -249,9 +251,21 @@ def _asked(record: Record) -> Set[tuple[str, str]]:
     return {(attribute.path, attribute.name) for use in uses for attribute in attributes_in(use)}
 
 
-def _own_tensors(module: nn.Module, owner: str, shapes: Mapping[str, Any]) -> list[str]:
+def _owner(path: str) -> str:
+    """Path of the module that a tensor belongs to, also where it is computed from others (a parametrisation)."""
+    outer, found, _ = f".{path}".partition(".parametrizations.")
+    return outer.lstrip(".") if found else path.rpartition(".")[0]
+
+
+def _own_shapes(module: nn.Module, owner: str, shapes: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
+    """Shapes of a module's direct tensors by name; a computed one has that of the largest that it comes from."""
     names = [*module._parameters, *module._buffers, *vars(module)]
-    return [name for name in names if f"{owner}.{name}".lstrip(".") in shapes]
+    paths = {name: f"{owner}.{name}".lstrip(".") for name in names}
+    found = {name: tuple(shapes[path]) for name, path in paths.items() if path in shapes}
+    for name in getattr(module, "parametrizations", ()):
+        prefix = f"{owner}.parametrizations.{name}.original".lstrip(".")
+        found[name] = max((tuple(shape) for path, shape in shapes.items() if path.startswith(prefix)), key=prod)
+    return found
 
 
 def _checked_units(axis: Axis, indices: Iterable[int] | Tensor) -> tuple[int, ...]:

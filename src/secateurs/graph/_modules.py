@@ -23,7 +23,7 @@ def declared_sizes(module: nn.Module, shapes: Mapping[str, tuple[int, ...]], gro
         return _recurrent(shapes, "weight_ih_l0", "weight_hh_l0", "weight_hr_l0")
     if isinstance(module, nn.RNNCellBase):
         return _recurrent(shapes, "weight_ih", "weight_hh", "weight_hr")
-    weight = shapes.get("weight")
+    weight = shapes.get("weight_orig", shapes.get("weight_v", shapes.get("weight")))  # older hooks rename it
     if isinstance(module, _NORMS):
         size = weight or shapes.get("running_mean")
         return {"num_features": size[0]} if size else {}
@@ -47,6 +47,8 @@ def declared_sizes(module: nn.Module, shapes: Mapping[str, tuple[int, ...]], gro
 def _recurrent(
     shapes: Mapping[str, tuple[int, ...]], from_input: str, from_state: str, projection: str
 ) -> dict[str, int]:
+    if from_input not in shapes or from_state not in shapes:
+        return {}
     sizes = {"input_size": shapes[from_input][1], "hidden_size": shapes[from_state][1]}
     if projection in shapes:
         sizes |= {"hidden_size": shapes[projection][1], "proj_size": shapes[projection][0]}

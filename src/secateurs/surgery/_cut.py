@@ -89,7 +89,9 @@ def copy_model(model: nn.Module, change: Callable[[Tensor], Tensor] | None = Non
     Raises:
         PlanError: the model holds something that cannot be copied.
     """
-    made = {} if change is None else {id(tensor): _changed(tensor, change) for tensor in tensors_of(model).values()}
+    made = _detached(model)
+    if change is not None:
+        made |= {id(tensor): _changed(tensor, change) for tensor in tensors_of(model).values()}
     try:
         return copy.deepcopy(model, made)
     except (RuntimeError, TypeError, NotImplementedError) as error:
@@ -101,6 +103,12 @@ def copy_model(model: nn.Module, change: Callable[[Tensor], Tensor] | None = Non
 def _changed(tensor: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     made = change(tensor.detach())
     return nn.Parameter(made, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else made
+
+
+def _detached(model: nn.Module) -> dict[int, Any]:
+    """Copies of results that modules keep as plain attributes and that autograd made (the weight of an old hook)."""
+    values = [value for module in model.modules() for value in vars(module).values()]
+    return {id(value): value.detach().clone() for value in values if isinstance(value, Tensor) and not value.is_leaf}
 
 
 def cuts_by_path(plan: Plan) -> Mapping[str, Sequence[Cut]]:

@@ -106,3 +106,20 @@ def _widen(statistic: torch.Tensor, kept: torch.Tensor | None, groups: int) -> t
     if kept is None:
         return statistic
     return statistic.new_zeros(statistic.shape[0], groups).index_copy_(1, kept.to(statistic.device), statistic)
+
+
+@register("_weight_norm_interface", "_weight_norm")
+def weight_norm(call: Call) -> None:
+    """Direction v and length g along one dim: the norm is taken over all other dims of v, kept positions only."""
+    call.uncounted()
+    direction, length = call.args[:2]
+    own = call.argument(2, "dim", 0) % direction.dim()
+    labels = call.labels(direction)
+    call.unify(call.labels(length)[own], labels[own])
+    others = [dim for dim in range(direction.dim()) if dim != own]
+    for dim in others:
+        call.mark("inexact", labels[dim], text="normalised over")
+    if any(call.kept(labels[dim]) is not None for dim in others):
+        weight, norms = call.func(call.gather(direction, others), length, own)
+        call.put((call.scatter(weight, direction, others), norms))
+    call.assign(labels, [labels[own] if size == direction.shape[own] else None for size in call.out[1].shape])
