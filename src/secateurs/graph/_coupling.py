@@ -61,7 +61,8 @@ def tie_attributes(algebra: Algebra, record: Record) -> None:
 
 def size_labels(solver: SizeSolver) -> list[Label]:
     """Labels whose counts the code computes with: an axis must not lie half in one and half out."""
-    return [label for use in solver.uses for label in (use.label, *labels_in(use.expression))]
+    uses = [solver.uses[number] for number in solver.equations]
+    return [label for use in uses for label in (use.label, *labels_in(use.expression))]
 
 
 def number_marks(record: Record) -> list[Mark]:
@@ -93,13 +94,13 @@ class EqualShares:
         self._axes, self._solver, self._counts = axes, solver, _Counts(axes, algebra)
         self._node: list[tuple[int, ...]] = [(number,) for number in range(len(axes))]
         self._why: dict[tuple[int, ...], str] = {}
-        self._within = [self._counts.axes_of(use) for use in solver.uses]
+        self._within = {number: self._counts.axes_of(solver.uses[number]) for number in solver.equations}
         self._group_of = {use: number for number, group in enumerate(solver.groups) for use in group}
         self._touching: list[set[int]] = [set() for _ in axes]
-        for use, touched in enumerate(self._within):
+        for use, touched in self._within.items():
             for axis in touched:
                 self._touching[axis].add(self._group_of[use])
-        if solver.uses:
+        if solver.equations:
             self._search()
 
     def couplings(self, names: Mapping[int, str]) -> tuple[Coupling, ...]:
@@ -217,7 +218,7 @@ class EqualShares:
                 part, steps = pattern[number % len(pattern)], self._steps(node)
                 left = max(1, steps * part[0] // part[1])
                 kept.update({axis: self._axes[axis].size // steps * left for axis in node})
-            conflicts = self._solver.solve(self._counts.kept(kept))[1]
+            conflicts = self._solver.solve(self._counts.kept(kept), self._solver.equations)[1]
             if conflicts:
                 return conflicts[0]
         return None

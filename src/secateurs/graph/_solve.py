@@ -48,6 +48,7 @@ class SizeSolver:
     Attributes:
         uses: the distinct uses of sizes that a cut can touch.
         groups: numbers of uses that share attributes, directly or through others; each use is in one group.
+        equations: numbers of the uses that a cut can conflict with.
     """
 
     def __init__(self, algebra: Algebra, record: Record) -> None:
@@ -55,6 +56,14 @@ class SizeSolver:
         self._attributes = [frozenset(attributes_in(use.expression)) for use in self.uses]
         self._constant: Mapping[Any, str] = record.constant
         self.groups = self._grouped()
+        self.equations: Sequence[int] = sorted(
+            number for group in self.groups if not self._follows(group) for number in group
+        )
+
+    def _follows(self, group: Sequence[int]) -> bool:
+        """Whether the group is one attribute in one place, which can be set to whatever is left."""
+        expression = self.uses[group[0]].expression
+        return len(group) == 1 and isinstance(expression, Attribute) and expression not in self._constant
 
     def _grouped(self) -> list[list[int]]:
         above = list(range(len(self.uses)))
