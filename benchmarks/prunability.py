@@ -67,7 +67,7 @@ def measure(name: str, tool: str, limit_s: float) -> Row:
             failed = f"no end within {limit_s:.0f} s"
         if file.exists():
             row = json.loads(file.read_text())
-        return {**row, "failed": failed} if failed else row
+        return {**row, "failed": row.get("failed", failed)} if failed else row
 
 
 def commit() -> str:
