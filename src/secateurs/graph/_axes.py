@@ -153,33 +153,57 @@ def _group_by_signature(
 
     A dim that has lost units of its own (a branch) holds part of a stream only; that does not divide the stream.
     """
-    random = np.random.default_rng(0)
-    signature = np.zeros(len(branches), dtype=np.uint64)
-    first_seen = np.full(len(branches), -1, dtype=np.int64)
-    position = 0
-    with_branch = {(entry.path, entry.dim) for entry in occurrences if branches[entry.column].any()}
-    parts = []
-    for entry in occurrences:
-        atoms, first = np.unique(entry.column, return_index=True)
-        new = first_seen[atoms] < 0
-        first_seen[atoms[new]] = position + first[new]
-        position += len(entry.column)
-        if (entry.path, entry.dim) in with_branch:
-            parts.append(atoms)
-        else:
-            signature[atoms] += random.integers(1, 2**63, dtype=np.uint64)
-    nowhere_else = signature == 0
-    for atoms in parts:
-        signature[atoms[nowhere_else[atoms]]] += random.integers(1, 2**63, dtype=np.uint64)
-    for column in borders:
-        signature[np.unique(column)] += random.integers(1, 2**63, dtype=np.uint64)
+    count = len(branches)
+    flat = _Flat(occurrences)
+    first_seen = np.full(count, -1, dtype=np.int64)
+    first_seen[flat.atoms[::-1]] = flat.places[::-1]  # of several values, the last one stays: the first place
     first_seen[0] = -1
+    parted = flat.touching(branches)
+    signature = _signatures(flat.pairs(~parted, count), count)
+    rest = flat.pairs(parted, count)
+    signature += _signatures(rest[:, signature[rest[0]] == 0], count, seed=1)
+    for number, column in enumerate(borders, start=2):
+        signature[np.unique(column)] += np.random.default_rng(number).integers(1, 2**63, dtype=np.uint64)
     seen = np.flatnonzero(first_seen >= 0)
     seen = seen[np.argsort(first_seen[seen], kind="stable")]
     _, inverse = np.unique(signature[seen], return_inverse=True)
     order = np.argsort(inverse, kind="stable")
     cuts = np.flatnonzero(np.diff(inverse[order])) + 1
-    return [seen[part] for part in np.split(order, cuts) if len(part)]
+    groups = [seen[part] for part in np.split(order, cuts) if len(part)]
+    return sorted(groups, key=lambda atoms: int(first_seen[atoms[0]]))
+
+
+class _Flat:
+    """All occurrences one after the other: atoms, the dim that each is on, and its place in the whole."""
+
+    def __init__(self, occurrences: Sequence[_Occurrence]) -> None:
+        numbers: dict[tuple[str, int], int] = {}
+        dims = [numbers.setdefault((entry.path, entry.dim), len(numbers)) for entry in occurrences]
+        self.columns = np.repeat(np.arange(len(occurrences)), [len(entry.column) for entry in occurrences])
+        self.atoms = np.concatenate([np.zeros(0, dtype=np.int64), *[entry.column for entry in occurrences]])
+        self.dims = np.array(dims, dtype=np.int64)[self.columns]
+        self.places = np.arange(len(self.atoms))
+
+    def touching(self, marked: BoolArray) -> BoolArray:
+        """Which entries are on a dim where a marked atom is."""
+        dims = np.zeros(len(self.dims) + 1, dtype=bool)
+        dims[self.dims[marked[self.atoms]]] = True
+        touching: BoolArray = dims[self.dims]
+        return touching
+
+    def pairs(self, which: BoolArray, count: int) -> IntArray:
+        """Distinct (atom, column) of some entries [2, n]."""
+        codes = np.unique(self.columns[which] * count + self.atoms[which])
+        return np.stack([codes % count, codes // count])
+
+
+def _signatures(pairs: IntArray, count: int, seed: int = 0) -> npt.NDArray[np.uint64]:
+    """Per atom, the sum of a random number for each of its columns: equal for equal sets."""
+    signature = np.zeros(count, dtype=np.uint64)
+    if pairs.size:
+        numbers = np.random.default_rng(seed).integers(1, 2**63, size=int(pairs[1].max()) + 1, dtype=np.uint64)
+        np.add.at(signature, pairs[0], numbers[pairs[1]])
+    return signature
 
 
 class _Facts:
@@ -188,16 +212,16 @@ class _Facts:
     def __init__(self, algebra: Algebra, weights: Mapping[str, Info], marks: Sequence[Mark]) -> None:
         count = len(algebra)
         self._marks, self._weights = marks, weights
-        self._kinds = {kind: np.zeros(count, dtype=bool) for kind in _PRIORITY}
+        self._kinds = np.full(count, len(_PRIORITY), dtype=np.int64)
         self._inexact = np.zeros(count, dtype=bool)
         self._first = np.full(count, len(marks), dtype=np.int64)
         self._produced: set[tuple[str, int]] = set()
         for order, mark in enumerate(marks):
-            atoms = np.unique(algebra.free(mark.label))
+            atoms = algebra.free(mark.label)
             if mark.kind == "inexact":
                 self._inexact[atoms] = True
                 continue
-            self._kinds[mark.kind][atoms] = True
+            self._kinds[atoms] = np.minimum(self._kinds[atoms], _PRIORITY.index(mark.kind))
             if mark.path is not None:
                 self._first[atoms] = np.minimum(self._first[atoms], order)
                 self._note_produced(mark.path, mark.label)
@@ -210,7 +234,7 @@ class _Facts:
                     self._produced.add((path, dim))
 
     def kind(self, atoms: IntArray) -> Kind:
-        return next((kind for kind in _PRIORITY if self._kinds[kind][atoms].any()), "hidden")
+        return (*_PRIORITY, "hidden")[int(self._kinds[atoms].min())]
 
     def exact(self, atoms: IntArray) -> bool:
         return not self._inexact[atoms].any()
@@ -236,15 +260,22 @@ def _members(groups: Sequence[IntArray], occurrences: Sequence[_Occurrence], fac
     members: list[list[Member]] = [[] for _ in groups]
     for entry in occurrences:
         own = group_of[entry.column]
-        order = np.argsort(own, kind="stable")
-        cuts = np.flatnonzero(np.diff(own[order])) + 1
-        for positions in np.split(order, cuts):
+        role = facts.role(entry.path, entry.dim)
+        for positions in _runs(own):
             number = int(own[positions[0]])
             if number >= 0:
-                units, role = unit_of[entry.column[positions]], facts.role(entry.path, entry.dim)
+                units = unit_of[entry.column[positions]]
                 member = Member(path=entry.path, dim=entry.dim, positions=positions, units=units, role=role)
                 members[number].append(member)
     return [tuple(own) for own in members]
+
+
+def _runs(numbers: IntArray) -> list[IntArray]:
+    """Positions of each distinct number."""
+    if len(numbers) and not np.count_nonzero(numbers != numbers[0]):
+        return [np.arange(len(numbers))]  # the usual case, without a sort
+    order = np.argsort(numbers, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
 
 
 def _names(entries: Sequence[tuple[str, Kind]]) -> list[str]:

@@ -1,5 +1,6 @@
 """What a model costs under any plan, computed from labels without running it."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -151,8 +152,7 @@ class _LabelTable:
         self._by_id: dict[int, int] = {}
         self._by_content: dict[bytes, int] = {}
         self._alive: list[Label] = []
-        self._plain: list[tuple[int, Label]] = []
-        self._products: list[tuple[int, Label]] = []
+        self._resolved: list[tuple[int, Label]] = []
         self._count = 1  # number 0 stands for "no label", of size 1
 
     def number(self, label: Label) -> int:
@@ -165,7 +165,7 @@ class _LabelTable:
         number = self._by_content.setdefault(content, self._count)
         if number == self._count:
             self._count += 1
-            (self._plain if resolved.shape[1] == 1 else self._products).append((number, resolved))
+            self._resolved.append((number, resolved))
         self._by_id[id(label)] = number
         self._alive.append(label)
         return number
@@ -182,16 +182,32 @@ class _LabelTable:
 
     def close(self) -> None:
         """All labels are known."""
-        rows = [label[:, 0] for _, label in self._plain]
-        self._rows = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
-        self._starts = np.cumsum([0, *[len(row) for row in rows]])[:-1]
-        self._numbers = np.array([number for number, _ in self._plain], dtype=np.int64)
+        by_width: dict[int, list[tuple[int, Label]]] = defaultdict(list)
+        for number, label in self._resolved:
+            if len(label):
+                by_width[label.shape[1]].append((number, label))
+        self._blocks = [_Block(entries) for entries in by_width.values()]
 
     def kept(self, removed: BoolArray) -> npt.NDArray[np.int64]:
         """How many positions of every label stay, by its number."""
-        kept = np.ones(self._count, dtype=np.int64)
-        if len(self._rows):
-            kept[self._numbers] = np.add.reduceat((~removed[self._rows]).astype(np.int64), self._starts)
-        for number, label in self._products:
-            kept[number] = int((~removed[label].any(1)).sum())
+        kept = np.zeros(self._count, dtype=np.int64)
+        kept[0] = 1
+        for block in self._blocks:
+            kept[block.numbers] = block.kept(removed)
         return kept
+
+
+class _Block:
+    """Labels of one width, one after the other."""
+
+    def __init__(self, entries: Sequence[tuple[int, Label]]) -> None:
+        self.numbers = np.array([number for number, _ in entries], dtype=np.int64)
+        self._rows = np.concatenate([label for _, label in entries])
+        self._starts = np.cumsum([0, *[len(label) for _, label in entries]])[:-1]
+
+    def kept(self, removed: BoolArray) -> npt.NDArray[np.int64]:
+        """How many positions of each stay."""
+        gone = removed[self._rows]
+        stays = ~(gone[:, 0] if gone.shape[1] == 1 else gone.any(1))
+        counts: npt.NDArray[np.int64] = np.add.reduceat(stays.astype(np.int64), self._starts)
+        return counts

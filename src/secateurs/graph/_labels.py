@@ -15,12 +15,19 @@ import numpy as np
 import numpy.typing as npt
 from numpy import count_nonzero  # on short arrays ten times as fast as `any` and `all`
 
+from secateurs.graph._columns import (
+    IntArray,
+    Label,
+    check_sizes,
+    first_wide,
+    grouping,
+    outer,
+    stack_columns,
+    varying_dims,
+    without_common,
+)
+
 __all__ = ["NO_UNITS", "Algebra", "IntArray", "Label", "Reason", "stack_columns"]
-
-IntArray = npt.NDArray[np.int64]
-Label = IntArray
-"""Int array [n, k] of atoms; row i disappears when any of its atoms does."""
-
 
 Reason = str | Callable[[], str]
 """Why something stays, or a function that says it: most calls fix nothing, and texts take longer than the rest."""
@@ -39,6 +46,8 @@ class Algebra:
         self._size = 1
         self._bound = False
         """Whether any root is bound."""
+        self._settled: IntArray | None = None
+        self._asked_for, self._asked = (0, 0), 0
         self.version = 0
         """Counts the changes, so that results can be cached between them."""
         self.reasons: list[str] = ["", NO_UNITS]
@@ -112,12 +121,31 @@ class Algebra:
 
     def free(self, label: Label) -> Label:
         """`resolve` with every fixed atom replaced by 0."""
+        free = self._settled_atoms()[label] if self._is_settled() and label.shape[1] == 1 else None
+        if free is not None and not count_nonzero(free < 0):
+            return free
         roots = self.resolve(label)
         return np.where(self.is_fixed(roots), 0, roots)
 
+    def _is_settled(self) -> bool:
+        """Whether `free` was asked for some time without any change in between, as it is after a trace."""
+        if self._asked_for != (self.version, self._size):
+            self._asked_for, self._asked, self._settled = (self.version, self._size), 0, None
+        self._asked += 1
+        return self._asked > 8
+
+    def _settled_atoms(self) -> IntArray:
+        """What every atom is when free: its root, 0 where that is fixed, -1 where it is bound."""
+        if self._settled is None:
+            roots = self.find(np.arange(self._size))
+            fixed = self.is_fixed(roots)
+            roots[self._factors[roots, 0] > 0] = -1
+            self._settled = np.where(fixed & (roots >= 0), 0, roots)
+        return self._settled
+
     def removed_rows(self, label: Label, removed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Which positions of `label` [n] disappear when the roots marked in `removed` do."""
-        rows: npt.NDArray[np.bool_] = np.asarray(removed[self.resolve(label)].any(1))
+        rows: npt.NDArray[np.bool_] = np.asarray(removed[self.free(label)].any(1))
         return rows
 
     # ------------------------------------------------------------------ the four operations
@@ -162,7 +190,7 @@ class Algebra:
         work = [(first, second)]
         while work:
             a, b = work.pop()
-            a, b = _without_common(self.resolve(a), self.resolve(b))
+            a, b = without_common(self.resolve(a), self.resolve(b))
             patterns = np.concatenate([a > 0, b > 0], axis=1)
             if (patterns == patterns[0]).all():
                 work += self._unify_uniform(a[:, patterns[0, : a.shape[1]]], b[:, patterns[0, a.shape[1] :]], why)
@@ -202,26 +230,26 @@ class Algebra:
         resolved = self.resolve(label)
         for column in range(resolved.shape[1]):
             grid = resolved[:, column].reshape(tuple(sizes))
-            dims = _varying_dims(grid)
+            dims = varying_dims(grid)
             if len(dims) <= 1:
-                dim = dims[0] if dims else _first_wide(sizes)
+                dim = dims[0] if dims else first_wide(sizes)
                 parts[dim].append(np.moveaxis(grid, dim, 0).reshape(sizes[dim], -1)[:, 0])
                 continue
             factors = [self.fresh(sizes[dim]) for dim in dims]
-            self.unify(grid.reshape(-1)[:, None], _outer(factors, dims, sizes), why)
+            self.unify(grid.reshape(-1)[:, None], outer(factors, dims, sizes), why)
             for dim, factor in zip(dims, factors, strict=True):
                 parts[dim].append(factor[:, 0])
         return [np.stack(columns, axis=1) if columns else None for columns in parts]
 
     def merge(self, labels: Sequence[Label | None], sizes: Sequence[int]) -> Label | None:
         """The label of the dim that several dims, outermost first, are flattened to."""
-        _check_sizes(labels, sizes)
+        check_sizes(labels, sizes)
         dims = [dim for dim, label in enumerate(labels) if label is not None]
         if not dims:
             return None
         if len(dims) == 1 and prod(sizes) == sizes[dims[0]]:
             return labels[dims[0]]
-        return _outer([label for label in labels if label is not None], dims, sizes)
+        return outer([label for label in labels if label is not None], dims, sizes)
 
     # ------------------------------------------------------------------ how unify works
 
@@ -283,10 +311,10 @@ class Algebra:
         """Pair columns of two products that group the positions alike; what stays unpaired is bound or fixed."""
         work: list[tuple[Label, Label]] = []
         rest_a, rest_b = list(range(a.shape[1])), list(range(b.shape[1]))
-        groups_b = {column: _grouping(b[:, column]) for column in rest_b}
+        groups_b = {column: grouping(b[:, column]) for column in rest_b}
         for column in list(rest_a):
-            grouping = _grouping(a[:, column])
-            partner = next((c for c in rest_b if np.array_equal(groups_b[c], grouping)), None)
+            alike = grouping(a[:, column])
+            partner = next((c for c in rest_b if np.array_equal(groups_b[c], alike)), None)
             if partner is not None:
                 work.append((a[:, column : column + 1], b[:, partner : partner + 1]))
                 rest_a.remove(column)
@@ -327,58 +355,3 @@ class Algebra:
             self._reason_ids[why] = len(self.reasons)
             self.reasons.append(why)
         return self._reason_ids[why]
-
-
-def stack_columns(labels: Sequence[Label | None], sizes: Sequence[int]) -> Label | None:
-    """The label of a concatenation: rows one after the other, short rows filled up with atom 0."""
-    _check_sizes(labels, sizes)
-    if all(label is None for label in labels):
-        return None
-    width = max(label.shape[1] for label in labels if label is not None)
-    rows = np.zeros((sum(sizes), width), dtype=np.int64)
-    start = 0
-    for label, size in zip(labels, sizes, strict=True):
-        if label is not None:
-            rows[start : start + size, : label.shape[1]] = label
-        start += size
-    return rows
-
-
-def _check_sizes(labels: Sequence[Label | None], sizes: Sequence[int]) -> None:
-    for label, size in zip(labels, sizes, strict=True):
-        if label is not None and len(label) != size:
-            raise ValueError(f"a label of {len(label)} positions cannot belong to a dim of {size}")
-
-
-def _without_common(a: Label, b: Label) -> tuple[Label, Label]:
-    """Both labels without the atoms that a row of one shares with the same row of the other."""
-    common = (a[:, :, None] == b[:, None, :]) & (a[:, :, None] > 0)
-    if not common.any():
-        return a, b
-    return np.where(common.any(2), 0, a), np.where(common.any(1), 0, b)
-
-
-def _varying_dims(grid: IntArray) -> list[int]:
-    """The dims of a grid along which its values differ."""
-    return [dim for dim, size in enumerate(grid.shape) if size > 1 and not (grid == np.take(grid, [0], axis=dim)).all()]
-
-
-def _first_wide(sizes: Sequence[int]) -> int:
-    return next((dim for dim, size in enumerate(sizes) if size > 1), 0)
-
-
-def _outer(labels: Sequence[Label], dims: Sequence[int], sizes: Sequence[int]) -> Label:
-    """Columns of labels that sit on some dims of a grid, broadcast over the grid and flattened."""
-    columns = []
-    for label, dim in zip(labels, dims, strict=True):
-        shape = [1] * len(sizes)
-        shape[dim] = sizes[dim]
-        columns += [np.broadcast_to(column.reshape(shape), tuple(sizes)).reshape(-1) for column in label.T]
-    return np.stack(columns, axis=1)
-
-
-def _grouping(column: IntArray) -> IntArray:
-    """Which positions hold equal atoms: the number of the position where each atom is first met."""
-    _, first, inverse = np.unique(column, return_index=True, return_inverse=True)
-    grouping: IntArray = first[inverse]
-    return grouping

@@ -31,6 +31,8 @@ def lives_of(record: Record) -> list[Life]:
     numbers = {id(branch.storage): number for number, branch in enumerate(record.branches, start=1)}
     lives = []
     for storage in record.storages.values():
+        if not storage.factor:
+            continue
         born = storage.born + bisect_left(starts, storage.born)
         end = min(storage.last, record.operators)
         last = end + bisect_left(starts, end)

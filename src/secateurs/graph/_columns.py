@@ -1,0 +1,77 @@
+"""Labels as arrays: rows are positions, columns are atoms."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "IntArray",
+    "Label",
+    "check_sizes",
+    "first_wide",
+    "grouping",
+    "outer",
+    "stack_columns",
+    "varying_dims",
+    "without_common",
+]
+
+IntArray = npt.NDArray[np.int64]
+Label = IntArray
+"""Int array [n, k] of atoms; row i disappears when any of its atoms does."""
+
+
+def stack_columns(labels: Sequence[Label | None], sizes: Sequence[int]) -> Label | None:
+    """The label of a concatenation: rows one after the other, short rows filled up with atom 0."""
+    check_sizes(labels, sizes)
+    if all(label is None for label in labels):
+        return None
+    width = max(label.shape[1] for label in labels if label is not None)
+    rows = np.zeros((sum(sizes), width), dtype=np.int64)
+    start = 0
+    for label, size in zip(labels, sizes, strict=True):
+        if label is not None:
+            rows[start : start + size, : label.shape[1]] = label
+        start += size
+    return rows
+
+
+def check_sizes(labels: Sequence[Label | None], sizes: Sequence[int]) -> None:
+    for label, size in zip(labels, sizes, strict=True):
+        if label is not None and len(label) != size:
+            raise ValueError(f"a label of {len(label)} positions cannot belong to a dim of {size}")
+
+
+def without_common(a: Label, b: Label) -> tuple[Label, Label]:
+    """Both labels without the atoms that a row of one shares with the same row of the other."""
+    common = (a[:, :, None] == b[:, None, :]) & (a[:, :, None] > 0)
+    if not common.any():
+        return a, b
+    return np.where(common.any(2), 0, a), np.where(common.any(1), 0, b)
+
+
+def varying_dims(grid: IntArray) -> list[int]:
+    """The dims of a grid along which its values differ."""
+    return [dim for dim, size in enumerate(grid.shape) if size > 1 and not (grid == np.take(grid, [0], axis=dim)).all()]
+
+
+def first_wide(sizes: Sequence[int]) -> int:
+    return next((dim for dim, size in enumerate(sizes) if size > 1), 0)
+
+
+def outer(labels: Sequence[Label], dims: Sequence[int], sizes: Sequence[int]) -> Label:
+    """Columns of labels that sit on some dims of a grid, broadcast over the grid and flattened."""
+    columns = []
+    for label, dim in zip(labels, dims, strict=True):
+        shape = [1] * len(sizes)
+        shape[dim] = sizes[dim]
+        columns += [np.broadcast_to(column.reshape(shape), tuple(sizes)).reshape(-1) for column in label.T]
+    return np.stack(columns, axis=1)
+
+
+def grouping(column: IntArray) -> IntArray:
+    """Which positions hold equal atoms: the number of the position where each atom is first met."""
+    _, first, inverse = np.unique(column, return_index=True, return_inverse=True)
+    grouping: IntArray = first[inverse]
+    return grouping
