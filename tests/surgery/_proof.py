@@ -113,8 +113,7 @@ def third(graph: Graph, axes: Iterable[str] | None = None) -> Mapping[str, list[
     """
     names = {axis.name for axis in graph.axes} if axes is None else set(axes)
     chosen = [axis for axis in graph.axes if axis.name in names]
-    shift = int(any(axis.kind != "branch" for axis in chosen))
-    first = {axis.name: shift if axis.kind == "branch" and axis.size > 2 else 0 for axis in chosen}
+    first = {axis.name: int(axis.kind == "branch" and axis.size > 2) for axis in chosen}
     removed = {axis.name: list(range(first[axis.name], axis.size - 1, 3)) for axis in chosen}
     for coupling in graph.couplings:
         if names & coupling.shares.keys():

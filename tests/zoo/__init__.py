@@ -19,6 +19,7 @@ from tests.zoo import (
     normed,
     packed,
     recurrent,
+    scanned,
     written,
 )
 from tests.zoo._entry import Entry
@@ -43,5 +44,6 @@ ZOO: Mapping[str, Entry] = {
     **experts.ENTRIES,
     **contracted.ENTRIES,
     **derived.ENTRIES,
+    **scanned.ENTRIES,
 }
 """Name to model."""
