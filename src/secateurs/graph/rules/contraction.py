@@ -156,7 +156,7 @@ def trilinear(call: Call) -> None:
         for other in present[1:]:
             call.unify(labels[present[0]][dim], labels[other][dim])
         result.append(labels[present[0]][dim])
-    for i, operand in enumerate(call.args[:3]):
+    for i in range(3):
         for dim in summed:
             if shape[i][dim]:
                 call.read(i, dim - sum(new < dim for new in call.args[3 + i]))

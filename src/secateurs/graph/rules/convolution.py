@@ -16,8 +16,10 @@ def convolution(call: Call) -> None:
     transposed, groups = call.args[6], call.args[8]
     call.read(0, 1)
     call.read(1, 0 if transposed else 1)
-    for dim in range(2, data.dim()):
-        call.fix(call.labels(data)[dim], "a convolution slides along it")
+    passing = [_passes(call, dim) for dim in range(2, data.dim())]
+    for label, passes in zip(call.labels(data)[2:], passing, strict=True):
+        if not passes:
+            call.fix(label, "a convolution slides along it")
     for label in call.labels(weight)[2:]:
         call.algebra.fix(label, NO_UNITS)
     channels = _transposed(call, data, weight, groups) if transposed else _forward(call, data, weight, groups)
@@ -27,7 +29,15 @@ def convolution(call: Call) -> None:
     if bias is not None:
         call.unify(call.labels(bias)[0], channels)
     _count(call, data, weight, channels, transposed)
-    call.assign([call.labels(data)[0], channels, *[None for _ in range(2, data.dim())]])
+    spatial = [label if passes else None for label, passes in zip(call.labels(data)[2:], passing, strict=True)]
+    call.assign([call.labels(data)[0], channels, *spatial])
+
+
+def _passes(call: Call, dim: int) -> bool:
+    """Whether the convolution takes every position of a dim by itself."""
+    weight, stride, padding = call.args[1], call.args[3], call.args[4]
+    one = stride[(dim - 2) % len(stride)] == 1 and padding[(dim - 2) % len(padding)] == 0
+    return bool(one) and weight.shape[dim] == 1
 
 
 def _forward(call: Call, data: Tensor, weight: Tensor, groups: int) -> Label | None:
@@ -71,10 +81,12 @@ def _count(call: Call, data: Tensor, weight: Tensor, channels: Label | None, tra
     if transposed:
         outer = (data.shape[1], call.labels(data)[1])
         inner = (weight.shape[1], weight_labels[1])
-        positions = prod(data.shape[2:])
     else:
         outer = (weight.shape[0], channels)
         inner = (weight.shape[1], weight_labels[1])
-        positions = prod(call.out.shape[2:])
     batch = (data.shape[0], call.labels(data)[0])
-    call.macs([batch, (positions * prod(weight.shape[2:]), None), outer, inner], (data, weight))
+    read = data if transposed else call.out
+    positions = [
+        (size, call.labels(data)[dim] if _passes(call, dim) else None) for dim, size in enumerate(read.shape) if dim > 1
+    ]
+    call.macs([batch, *positions, (prod(weight.shape[2:]), None), outer, inner], (data, weight))

@@ -175,6 +175,11 @@ def index_add(call: Call) -> None:
 def scatter(call: Call) -> None:
     """An index of as many dims as the source."""
     data, dim, given, source = call.args[:4]
+    if not isinstance(source, Tensor) and "reduce" not in call.kwargs:
+        labels = _beside(call, data, given, dim)
+        refuse(call, labels[dim], call.labels(given)[dim])
+        call.assign(labels)
+        return
     if not isinstance(source, Tensor) or "reduce" in call.kwargs or source.shape != given.shape:
         unknown(call)
         return
