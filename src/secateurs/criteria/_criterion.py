@@ -49,7 +49,9 @@ def check_graph(graph: Graph) -> None:
         cure = "Trace the model first: graph = trace(model, args=(x,))."
         raise PlanError("graph", wanted="a Graph", got=type(graph).__name__, cure=cure)
     now = tensors_of(graph.model)
-    for path in sorted({member.path for axis in graph.axes for member in axis.members}):
+    paths = {member.path for axis in graph.axes for member in axis.members}
+    changed = [path for path in paths if path not in now or now[path].shape != graph.shapes[path]]
+    for path in sorted(changed):
         shape = tuple(now[path].shape) if path in now else None
         if shape != graph.shapes[path]:
             got = "no such tensor" if shape is None else f"shape {shape}"

@@ -89,8 +89,9 @@ class Magnitude(Criterion):
 def _producers(graph: Graph, axis: Axis) -> Sequence[Member]:
     """The members whose weights count."""
     producing = [member for member in axis.members if member.role == "produces"]
-    parameters = [member for member in axis.members if isinstance(graph.tensor(member.path), nn.Parameter)]
-    return producing or parameters or axis.members
+    if producing:
+        return producing
+    return [member for member in axis.members if isinstance(graph.tensor(member.path), nn.Parameter)] or axis.members
 
 
 @torch.no_grad()
@@ -102,13 +103,29 @@ def _norms(tensor: Tensor, member: Member, p: float) -> FloatArray:
     values = tensor.detach()
     values = values.to(torch.promote_types(values.dtype, torch.float32)).movedim(member.dim, 0)
     values = values.reshape(len(values), -1)
+    norms = torch.linalg.vector_norm(values, ord=p, dim=1)
+    if p > 2 or not _is_safe(norms):
+        norms = _scaled_norms(values, p)
+    per_position: FloatArray = norms.cpu().double().numpy()
+    return per_position[member.positions]
+
+
+def _is_safe(norms: Tensor) -> bool:
+    """Whether no square that counts can have left the range of numbers: then dividing first would change nothing."""
+    lowest, highest = norms.aminmax()
+    return bool(lowest > _SAFE) and bool(highest < 1 / _SAFE)
+
+
+_SAFE = 1e-9
+
+
+def _scaled_norms(values: Tensor, p: float) -> Tensor:
     # Powers of numbers below 1 cannot overflow, and those that underflow do not count. A power of two is divided by
     # without rounding; 2^127 is the largest in single precision.
     exponent = torch.frexp(values.abs().amax()).exponent.clamp(max=127)
     scale = torch.ldexp(values.new_ones(()), exponent)
-    norms = torch.linalg.vector_norm(values / scale, ord=p, dim=1) * scale
-    per_position: FloatArray = norms.cpu().double().numpy()
-    return per_position[member.positions]
+    norms: Tensor = torch.linalg.vector_norm(values / scale, ord=p, dim=1) * scale
+    return norms
 
 
 def _combine(norms: FloatArray, units: npt.NDArray[np.int64], size: int, p: float) -> FloatArray:

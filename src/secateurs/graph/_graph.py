@@ -22,7 +22,7 @@ from secateurs.graph._provenance import attributes_in
 from secateurs.graph._record import Info, Record
 from secateurs.graph._scatters import narrow_sizes, scatters
 from secateurs.graph._solve import Conflict, Kept, SizeSolver
-from secateurs.graph._tensors import plain_tensors, tensors_of
+from secateurs.graph._tensors import module_at, modules_of, plain_tensors, tensors_of
 
 __all__ = ["Graph"]
 
@@ -99,7 +99,7 @@ class Graph:
     def tensor(self, path: str) -> Tensor:
         """The model's parameter or buffer at a path, as it is now."""
         parent, _, name = path.rpartition(".")
-        tensor: Tensor = getattr(self.model.get_submodule(parent), name)
+        tensor: Tensor = getattr(module_at(self.model, parent), name)
         return tensor
 
     def cost(self, plan: Plan | None = None, *, train: bool = True) -> Cost:
@@ -203,10 +203,10 @@ class Graph:
             label = self.weights[path].labels[dim]
             assert label is not None
             gone = self.algebra.removed_rows(label, roots)
-            if gone.all():
+            if np.count_nonzero(gone) == len(gone):
                 cure = "Keep at least one unit on every dim."
                 raise PlanError(f"{path}[{dim}]", wanted="a unit that stays", got="all removed", cure=cure)
-            positions = tuple(int(position) for position in np.flatnonzero(gone))
+            positions = tuple(np.flatnonzero(gone).tolist())
             cuts.append(Cut(path=path, dim=dim, size=len(label), removed=positions))
         return tuple(cut for cut in cuts if cut.removed)
 
@@ -219,12 +219,12 @@ class Graph:
         return tuple(found)
 
     def _replaced(self, cuts: Sequence[Cut]) -> tuple[str, ...]:
-        touched = {cut.path for cut in cuts}
-        return tuple(
-            path
-            for path, module in self.model.named_modules(remove_duplicate=False)
-            if type(module) is nn.MultiheadAttention and any(name.startswith(f"{path}.") for name in touched)
-        )
+        if not any(type(module) is nn.MultiheadAttention for module in modules_of(self.model).values()):
+            return ()
+        steps = [cut.path.split(".") for cut in cuts]
+        around = {".".join(names[:length]) for names in steps for length in range(len(names))}
+        modules = self.model.named_modules(remove_duplicate=False)
+        return tuple(path for path, module in modules if type(module) is nn.MultiheadAttention and path in around)
 
     def _declared(self, cuts: Sequence[Cut], edits: Sequence[Edit]) -> list[Edit]:
         """Edits of the attributes in which torch's layers repeat their sizes, where the code takes them nowhere."""
@@ -234,7 +234,7 @@ class Graph:
         groups = {edit.path: edit.after for edit in edits if edit.name == "groups"}
         found = []
         for owner in sorted({_owner(cut.path) for cut in cuts}):
-            module = self.model.get_submodule(owner)
+            module = module_at(self.model, owner)
             sizes = declared_sizes(
                 module, _own_shapes(module, owner, shapes), groups.get(owner, getattr(module, "groups", 1))
             )
@@ -259,7 +259,8 @@ def _owner(path: str) -> str:
 
 def _own_shapes(module: nn.Module, owner: str, shapes: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
     """Shapes of a module's direct tensors by name; a computed one has that of the largest that it comes from."""
-    names = [*module._parameters, *module._buffers, *vars(module)]
+    plain = (name for name, value in vars(module).items() if isinstance(value, Tensor))
+    names = [*module._parameters, *module._buffers, *plain]
     paths = {name: f"{owner}.{name}".lstrip(".") for name in names}
     found = {name: tuple(shapes[path]) for name, path in paths.items() if path in shapes}
     for name in getattr(module, "parametrizations", ()):
@@ -273,7 +274,9 @@ def _checked_units(axis: Axis, indices: Iterable[int] | Tensor) -> tuple[int, ..
     if not isinstance(indices, Iterable) or (isinstance(indices, Tensor) and indices.dim() != 1):
         cure = "Pass the indices to remove as a list."
         raise PlanError(where, wanted="a sequence of unit indices", got=repr(indices), cure=cure)
-    given = indices.tolist() if isinstance(indices, Tensor) else list(indices)
+    if isinstance(indices, Tensor):
+        indices = indices.tolist()
+    given = indices.tolist() if isinstance(indices, np.ndarray) and indices.ndim == 1 else list(indices)
     for index in given:
         if isinstance(index, bool) or not isinstance(index, (int, np.integer)):
             raise PlanError(where, wanted="integer unit indices", got=repr(index), cure="Pass the indices to remove.")
@@ -286,12 +289,30 @@ def _checked_units(axis: Axis, indices: Iterable[int] | Tensor) -> tuple[int, ..
     return units
 
 
+def _all_paths(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """All modules under each of their paths."""
+    found, pending = [], [("", model)]
+    while pending:
+        path, module = pending.pop()
+        found.append((path, module))
+        children = [(name, child) for name, child in module._modules.items() if child is not None]
+        pending += [(f"{path}.{name}" if path else name, child) for name, child in reversed(children)]
+    return found
+
+
 def _aliases(model: nn.Module) -> dict[str, str]:
     """Every further path of a tied parameter or buffer, to its first path."""
     first: dict[int, str] = {}
     aliases = {}
-    registered = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
-    named = [*registered, *plain_tensors(model).items()]
+    modules = _all_paths(model)
+    named = [
+        (f"{path}.{name}" if path else name, tensor)
+        for registry in ("_parameters", "_buffers")
+        for path, module in modules
+        for name, tensor in getattr(module, registry).items()
+        if tensor is not None
+    ]
+    named += plain_tensors(model).items()
     for path, tensor in named:
         canonical = first.setdefault(id(tensor), path)
         if canonical != path:

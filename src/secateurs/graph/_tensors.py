@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor, nn
 
-__all__ = ["convert", "follow_ties", "modules_of", "plain_tensors", "registered_tensors", "tensors_of"]
+__all__ = ["convert", "follow_ties", "module_at", "modules_of", "plain_tensors", "registered_tensors", "tensors_of"]
 
 
 _NO_TENSORS = (bool, int, float, str, dict, OrderedDict, tuple, list, set, type(None))
@@ -65,11 +65,19 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     return found
 
 
+def module_at(model: nn.Module, path: str) -> nn.Module:
+    """`get_submodule`, without its checks of every step where there is nothing to complain about."""
+    module: nn.Module | None = model
+    for name in path.split(".") if path else ():
+        module = None if module is None else module._modules.get(name)
+    return model.get_submodule(path) if module is None else module
+
+
 def follow_ties(modules: Iterable[nn.Module], made: Mapping[int, Tensor]) -> None:
     """Plain attributes that hold tensors for which others were put in their place hold these too."""
     for module in modules:
         for name, value in vars(module).items():
-            if isinstance(value, Tensor) and id(value) in made:
+            if type(value) not in _NO_TENSORS and isinstance(value, Tensor) and id(value) in made:
                 vars(module)[name] = made[id(value)]
 
 

@@ -3,8 +3,10 @@
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -47,6 +49,8 @@ def check_values(model: nn.Module, plan: Plan, skip: Container[str] = ()) -> Non
     Raises:
         PlanError: with the buffer; nothing was changed.
     """
+    if not plan.renumbered:
+        return
     tensors, cuts = tensors_of(model), cuts_by_path(plan)
     for entry in plan.renumbered:
         if entry.path in skip:
@@ -124,10 +128,16 @@ def cut_tensor(tensor: Tensor, cuts: Sequence[Cut]) -> Tensor:
     layout = _layout(tensor)
     for cut in cuts:
         if tensor.shape[cut.dim] == cut.size:
-            stays = torch.ones(cut.size, dtype=torch.bool)
-            stays[list(cut.removed)] = False
-            tensor = tensor.index_select(cut.dim, stays.nonzero().squeeze(1).to(tensor.device))
+            tensor = tensor.index_select(cut.dim, _kept(cut.size, cut.removed).to(tensor.device))
     return tensor.contiguous(memory_format=layout)
+
+
+@lru_cache(maxsize=256)
+def _kept(size: int, removed: tuple[int, ...]) -> Tensor:
+    """The positions that stay; the same for the many tensors that an axis shows up in."""
+    stays = np.ones(size, dtype=bool)
+    stays[list(removed)] = False
+    return torch.from_numpy(np.flatnonzero(stays))
 
 
 def _layout(tensor: Tensor) -> torch.memory_format:
