@@ -52,7 +52,7 @@ def scores_of(graph: Graph, seed: int, *, distinct: int = 1000) -> dict[str, Ten
 def figures(graph: Graph, removed: Units) -> dict[str, int]:
     """What stays once these units are gone."""
     atoms = {str(pair): graph.axes[pair[0]].atoms[[pair[1]]] for pair in removed}
-    total = sum(axis.size for axis in graph.axes)
+    total = sum(axis.size for axis in graph.axes if axis.kind != "branch")
     return {**graph.counts.count(graph.removed_roots(atoms)), "units": total - len(removed)}
 
 
@@ -73,6 +73,7 @@ def slow_global(graph: Graph, scores: Mapping[str, Tensor], remove: Mapping[str,
     order = sorted(
         (float(scores[axis.name][unit]), number, unit)
         for number, axis in enumerate(graph.axes)
+        if axis.kind != "branch"
         for unit in range(axis.size)
     )
     left = {number: axis.size for number, axis in enumerate(graph.axes)}

@@ -113,9 +113,10 @@ def test_equal_arguments_give_equal_plans(
 @given(graph=graphs(), seed=seeds, ratio=ratios)
 def test_layerwise_shares_are_equal_up_to_one_unit(graph: Graph, seed: int, ratio: float) -> None:
     plan = _planned(graph, scores_of(graph, seed), {"units": ratio}, scope="layerwise")
-    gone = {name: len(plan.removed.get(name, ())) for name in plan.sizes}
-    below = [(gone[name] - 0.5) / size for name, size in plan.sizes.items() if gone[name]]
-    above = [(gone[name] + 0.5) / size for name, size in plan.sizes.items() if gone[name] < size - 1]
+    sizes = {axis.name: axis.size for axis in graph.axes if axis.kind != "branch"}
+    gone = {name: len(plan.removed.get(name, ())) for name in sizes}
+    below = [(gone[name] - 0.5) / size for name, size in sizes.items() if gone[name]]
+    above = [(gone[name] + 0.5) / size for name, size in sizes.items() if gone[name] < size - 1]
     assert max(below, default=0) <= min(above, default=1) + 1e-9
 
 
