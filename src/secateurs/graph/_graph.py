@@ -127,7 +127,9 @@ class Graph:
         for axis in self.axes:
             exact = "yes" if axis.exact else "no"
             rows.append(f"{axis.name:<44}{axis.kind:<10}{axis.size:>7}  {exact:<6}{len(axis.members):>8}")
-        rows += ["", f"{len(self.axes)} axes, {sum(axis.size for axis in self.axes):,} units"]
+        sizes = [axis.size for axis in self.axes if axis.kind != "branch"]
+        branches = f", and {more} branches of sums" if (more := len(self.axes) - len(sizes)) else ""
+        rows += ["", f"{len(sizes)} axes, {sum(sizes):,} units{branches}"]
         if self.couplings:
             rows += ["", "cut by equal shares:", *[f"  {coupling}" for coupling in self.couplings]]
         if self.fixed:
