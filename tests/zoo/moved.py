@@ -125,7 +125,7 @@ _ROWS = {
     "roll": row(lambda _, x: x.roll(3, 1), 12, {"first": 9}, rf"first\.weight\[0\] \(3 of 12\).*{_HERE}"),
     "roll_back": row(lambda _, x: torch.roll(x, -2, -1), 12, {"first": 10}, rf"first\.weight\[0\].*{_HERE}"),
     "roll_halves": row(lambda _, x: x.roll(x.shape[1] // 2, 1), 12, {"first:hidden.1": 6, "first:hidden.2": 6}),
-    "roll_attribute": row(lambda m, x: x.roll(m.shift, 1), 12, {"first:hidden.1": 4, "first:hidden.2": 8}, shift=4),
+    "roll_attribute": row(lambda m, x: x.roll(m.shift, 1), 12, _ALL, shift=4),
     "roll_twice": row(lambda _, x: x.roll((1, -1), (1, 1)), 12, {"first": 11}),
     "roll_all": row(lambda _, x: x.roll(1), 12, {"hidden": 7}, r"first\.weight\[0\].*rolled through all dims"),
     "flip_last": row(lambda _, x: x.flip(-1), 12, _ALL),
@@ -143,7 +143,7 @@ _ROWS = {
     "parts_at": row(
         lambda m, x: torch.cat(x.tensor_split((m.cut,), 1)[::-1], 1),
         12,
-        {"first:hidden.1": 5, "first:hidden.2": 7},
+        _ALL,
         cut=5,
     ),
     "parts_literal": row(
