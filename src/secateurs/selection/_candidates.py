@@ -68,15 +68,18 @@ class Candidate:
         """All steps there are; the units of a single axis."""
         return len(self.scores)
 
-    def units(self, number: int, start: int, stop: int) -> npt.NDArray[np.int64]:
-        """The units that the steps from `start` to `stop` remove from an axis."""
-        share = self.axes[number].size // self.steps
-        return self.orders[number][start * share : stop * share]
+    @property
+    def width(self) -> int:
+        """How many units a step removes."""
+        return sum(axis.size for axis in self.axes) // self.steps
 
     def atoms(self, start: int, stop: int) -> npt.NDArray[np.int64]:
-        """The roots of all units that these steps remove."""
-        own = [axis.atoms[self.units(number, start, stop)] for number, axis in enumerate(self.axes)]
-        return own[0] if len(own) == 1 else np.concatenate(own)
+        """The roots of all units that the steps from `start` to `stop` remove, step by step."""
+        own = [
+            axis.atoms[order].reshape(self.steps, -1)[start:stop]
+            for axis, order in zip(self.axes, self.orders, strict=True)
+        ]
+        return np.concatenate(own, axis=1).reshape(-1)
 
 
 def candidates(

@@ -52,16 +52,15 @@ def _half_way(candidate: Candidate) -> IntArray:
 
 
 def _sorted(candidates: Sequence[Candidate], keys: Sequence[npt.NDArray[np.float64]]) -> Steps:
-    blocks = [
-        candidate.atoms(start, stop)
-        for candidate in candidates
-        for start, stop in zip(candidate.levels[:-1], candidate.levels[1:], strict=True)
-    ]
+    atoms = np.concatenate([c.atoms(0, int(c.levels[-1])) for c in candidates]) if candidates else _NONE
+    lengths = np.concatenate([np.diff(c.levels) * c.width for c in candidates]) if candidates else _NONE
     numbers = np.repeat(np.arange(len(candidates)), [len(key) for key in keys])
-    flat = np.concatenate(keys) if keys else np.zeros(0)
     # The sort is stable: equal keys stay in the order of axes, and within an axis in that of its units.
-    order = np.argsort(flat, kind="stable")
-    taken = [blocks[step] for step in order]
-    starts = np.cumsum([0, *[len(block) for block in taken]])
-    atoms = np.concatenate(taken) if taken else np.zeros(0, dtype=np.int64)
-    return Steps(candidate=numbers[order], starts=starts, atoms=atoms)
+    order = np.argsort(np.concatenate(keys) if keys else np.zeros(0), kind="stable")
+    before, lengths = np.cumsum(lengths)[order] - lengths[order], lengths[order]
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+    taken = np.repeat(before - starts[:-1], lengths) + np.arange(starts[-1])
+    return Steps(candidate=numbers[order], starts=starts, atoms=atoms[taken])
+
+
+_NONE = np.zeros(0, dtype=np.int64)
