@@ -18,6 +18,7 @@ from secateurs.graph._axes import branch_atoms
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._provenance import Attribute, TensorSize, attributes_in, labels_in
 from secateurs.graph._record import Branch, Info, Mark, Passage, Product, Record, SizeUse, Storage
+from secateurs.graph._tensors import module_at
 
 __all__ = ["find_branches"]
 
@@ -151,7 +152,7 @@ class _Finder:
 
     def _is_linear(self, passage: Passage) -> bool:
         """torch's own linear layer may add its bias to the product later, or in place; nothing else happens there."""
-        return type(self._model.get_submodule(passage.path)).forward is nn.Linear.forward
+        return type(module_at(self._model, passage.path)).forward is nn.Linear.forward
 
     def _holds_whole(self, product: Product) -> bool:
         """Whether the units are a whole dim of the weight."""

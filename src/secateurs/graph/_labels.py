@@ -32,6 +32,9 @@ __all__ = ["NO_UNITS", "Algebra", "IntArray", "Label", "Reason", "stack_columns"
 Reason = str | Callable[[], str]
 """Why something stays, or a function that says it: most calls fix nothing, and texts take longer than the rest."""
 
+_MANY = 50_000
+"""Labels whose free form is remembered; few models have a tenth of that."""
+
 NO_UNITS = "a dimension without units"
 """Reason of dims that nobody would want to cut, such as the offsets of a kernel; not reported."""
 
@@ -47,6 +50,7 @@ class Algebra:
         self._bound = False
         """Whether any root is bound."""
         self._settled: IntArray | None = None
+        self._freed: dict[int, tuple[Label, Label]] = {}
         self._asked_for, self._asked = (0, 0), 0
         self.version = 0
         """Counts the changes, so that results can be cached between them."""
@@ -121,16 +125,29 @@ class Algebra:
 
     def free(self, label: Label) -> Label:
         """`resolve` with every fixed atom replaced by 0."""
-        free = self._settled_atoms()[label] if self._is_settled() and label.shape[1] == 1 else None
-        if free is not None and not count_nonzero(free < 0):
-            return free
-        roots = self.resolve(label)
-        return np.where(self.is_fixed(roots), 0, roots)
+        if not self._is_settled():
+            roots = self.resolve(label)
+            return np.where(self.is_fixed(roots), 0, roots)
+        known = self._freed.get(id(label))
+        if known is None:
+            if len(self._freed) > _MANY:
+                self._freed.clear()
+            known = self._freed[id(label)] = (label, self._free(label))  # the label too, so that its address stays its
+        return known[1]
+
+    def _free(self, label: Label) -> Label:
+        free = self._settled_atoms()[label] if label.shape[1] == 1 else None
+        if free is None or count_nonzero(free < 0):
+            roots = self.resolve(label)
+            free = np.where(self.is_fixed(roots), 0, roots)
+        free.flags.writeable = False
+        return free
 
     def _is_settled(self) -> bool:
         """Whether `free` was asked for some time without any change in between, as it is after a trace."""
         if self._asked_for != (self.version, self._size):
             self._asked_for, self._asked, self._settled = (self.version, self._size), 0, None
+            self._freed = {}
         self._asked += 1
         return self._asked > 8
 

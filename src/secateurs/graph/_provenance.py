@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from secateurs.graph._labels import Label
+from secateurs.graph._tensors import modules_of
 
 __all__ = [
     "Attribute",
@@ -180,7 +181,7 @@ def tag_attributes(model: nn.Module, watcher: Watcher) -> Callable[[], None]:
         What puts back the attributes of such objects; those of the modules are the caller's to restore.
     """
     undone: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
-    for path, module in model.named_modules():
+    for path, module in modules_of(model).items():
         _tag(path, "", vars(module), watcher)
         for name, value in list(vars(module).items()):
             if _is_plain_object(name, value) and id(value) not in undone:

@@ -34,7 +34,7 @@ from secateurs.graph._provenance import (
     user_frame,
 )
 from secateurs.graph._record import Labels, NumberUse, SizeUse
-from secateurs.graph._scopes import Handler, flat, named
+from secateurs.graph._scopes import Handler, bound, flat, named
 from secateurs.graph._slices import SLICES
 from secateurs.graph._wholes import WHOLES, run_whole
 
@@ -249,9 +249,28 @@ def _looked_at(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[st
 def _groups(position: int) -> Handler:
     def handler(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         groups = args[position] if len(args) > position else kwargs.get("groups", 1)
+        if type(groups) is int and groups == 1:
+            return func(*args, **kwargs)  # no rule asks where the usual number came from
         return named(mode, {"groups": groups}, partial(func, *args, **kwargs))
 
     return handler
+
+
+def _batch_norm(_mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """In evaluation, the operator itself: torch's way to it passes through Python twice and makes an empty tensor."""
+    names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+    given = {
+        "weight": None,
+        "bias": None,
+        "training": False,
+        "momentum": 0.1,
+        "eps": 1e-5,
+        **bound(names, args, kwargs),
+    }
+    if given["training"] or given["running_mean"] is None or given["input"].device.type not in ("cpu", "meta"):
+        return func(*args, **kwargs)
+    order = ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps")
+    return torch.ops.aten.native_batch_norm.default(*[given[name] for name in order])[0]
 
 
 def _layer_norm(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -299,6 +318,7 @@ _HANDLERS: dict[Any, Handler] = {
     **dict.fromkeys((Tensor.tolist, Tensor.numpy, Tensor.__array__), _looked_at),
     **dict.fromkeys((F.conv1d, F.conv2d, F.conv3d), _groups(6)),
     **dict.fromkeys((F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d), _groups(6)),
+    F.batch_norm: _batch_norm,
     **dict.fromkeys((F.layer_norm, torch.layer_norm), _layer_norm),
     **dict.fromkeys((F.rms_norm, torch.rms_norm), _rms_norm),
     **dict.fromkeys((F.group_norm, torch.group_norm), _group_norm),

@@ -28,7 +28,31 @@ def _walk(module: nn.Module, path: str, found: dict[str, nn.Module], seen: set[i
 
 def registered_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by path, tied ones once, under the first of their paths."""
-    modules, found = modules_of(model), {}
+    return _registered(modules_of(model))
+
+
+def plain_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Tensors in plain attributes by path, such as constants that nobody registered.
+
+    What belongs to a backward pass is none of the model's own.
+    """
+    return _plain(modules_of(model))
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """All of them by path, tied ones once, under the first of their paths."""
+    modules = modules_of(model)
+    found = _registered(modules)
+    known = {id(tensor) for tensor in found.values()}
+    for path, tensor in _plain(modules).items():
+        if id(tensor) not in known:
+            known.add(id(tensor))
+            found[path] = tensor
+    return found
+
+
+def _registered(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
     for registry in ("_parameters", "_buffers"):
         seen = set()
         for path, module in modules.items():
@@ -39,29 +63,14 @@ def registered_tensors(model: nn.Module) -> dict[str, Tensor]:
     return found
 
 
-def plain_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Tensors in plain attributes by path, such as constants that nobody registered.
-
-    What belongs to a backward pass is none of the model's own.
-    """
+def _plain(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     found = {}
-    for path, module in modules_of(model).items():
+    for path, module in modules.items():
         for name, value in vars(module).items():
             if type(value) in _NO_TENSORS:
                 continue
             if isinstance(value, Tensor) and not isinstance(value, nn.Parameter) and not value.requires_grad:
                 found[f"{path}.{name}" if path else name] = value
-    return found
-
-
-def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """All of them by path, tied ones once, under the first of their paths."""
-    found = registered_tensors(model)
-    known = {id(tensor) for tensor in found.values()}
-    for path, tensor in plain_tensors(model).items():
-        if id(tensor) not in known:
-            known.add(id(tensor))
-            found[path] = tensor
     return found
 
 

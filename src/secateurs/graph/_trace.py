@@ -24,7 +24,7 @@ from secateurs.graph._provenance import tag_attributes
 from secateurs.graph._record import Info, Moment, Passage, Record
 from secateurs.graph._sizes import SizeMode
 from secateurs.graph._structure import map_tensors
-from secateurs.graph._tensors import follow_ties, plain_tensors, registered_tensors, tensors_of
+from secateurs.graph._tensors import follow_ties, modules_of, plain_tensors, registered_tensors, tensors_of
 from secateurs.graph._unread import settle_reads
 from secateurs.graph._untouched import untouched
 from secateurs.graph._wrappers import readable
@@ -170,7 +170,11 @@ def masked_run(model: nn.Module, graph: Graph, removed: Mapping[str, tuple[int, 
     def mask(label: Label | None) -> Label | None:
         return None if label is None else mask_of(graph.algebra.removed_rows(label, gone))
 
-    algebra = MaskAlgebra([mask_of(graph.algebra.removed_rows(label, gone)) for label in graph.made])
+    made = {
+        place: [mask_of(graph.algebra.removed_rows(label, gone)) for label in labels]
+        for place, labels in graph.made.items()
+    }
+    algebra = MaskAlgebra(made)
     with ExitStack() as stack:
         stack.enter_context(untouched(model))
         free_attention(model)
@@ -192,6 +196,8 @@ def free_attention(model: nn.Module, paths: tuple[str, ...] | None = None) -> tu
     """
     replaced: dict[int, FreeMultiheadAttention] = {}
     done = []
+    if not any(type(module) is nn.MultiheadAttention for module in modules_of(model).values()):
+        return ()
     for path, module in list(model.named_modules(remove_duplicate=False)):
         if type(module) is not nn.MultiheadAttention or not path or (paths is not None and path not in paths):
             continue
@@ -240,7 +246,7 @@ def _quiet() -> Iterator[None]:
 @contextmanager
 def _module_paths(model: nn.Module, mode: LabelMode) -> Iterator[None]:
     """Keeps the path of the running module on `mode.modules`, and notes what modules return."""
-    paths: dict[int, str] = {id(module): path for path, module in model.named_modules()}
+    paths: dict[int, str] = {id(module): path for path, module in modules_of(model).items()}
     starts: list[Moment] = []
     record = mode.record or Record()
 

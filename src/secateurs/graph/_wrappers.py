@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from secateurs._errors import GraphError, WrapperWarning
+from secateurs.graph._tensors import modules_of, registered_tensors
 
 __all__ = ["readable", "unwrapped"]
 
@@ -35,7 +36,7 @@ def readable(model: Any, *, where: str = "trace", warn: bool = True) -> nn.Modul
         text = f"{type(model).__name__}: the {type(inner).__name__} in it is traced and cut; wrap the result again."
         warnings.warn(text, WrapperWarning, stacklevel=3)
     _check_modules(inner)
-    _check_tensors({**dict(inner.named_parameters()), **dict(inner.named_buffers())})
+    _check_tensors(registered_tensors(inner))
     return inner
 
 
@@ -48,7 +49,7 @@ def _inner_name(model: nn.Module) -> str | None:
 
 
 def _check_modules(model: nn.Module) -> None:
-    for path, module in model.named_modules():
+    for path, module in modules_of(model).items():
         where = path or type(module).__name__
         if isinstance(module, torch.jit.ScriptModule):
             cure = "Trace the module that it was made from."
