@@ -3,6 +3,7 @@
 import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -143,6 +144,17 @@ def test_branches_take_part_when_asked_for() -> None:
     assert plan.scatters
     assert all(name.endswith(":branch") for name in plan.removed)
     assert plan.cost.macs <= 0.9 * plan.before.macs
+    assert apply(model, plan).report.verified
+
+
+@pytest.mark.parametrize("scope", ["global", "layerwise", {"*": 0.7}])
+def test_a_branch_that_would_lose_everything_keeps_its_best_unit(scope: Any) -> None:
+    model = small_resnet()
+    graph = trace(model, INPUT)
+    ascending = {axis.name: torch.arange(axis.size).double() for axis in graph.axes}
+    opposite = {axis.name: ascending[axis.name].flip(0) for axis in graph.axes if axis.kind == "branch"}
+    plan = select(graph, ascending | opposite, {"macs": 0.9}, scope=scope, kinds=["channel", "branch"])
+    assert 1 in {len(plan.kept(f"{name.removesuffix(':branch')}.weight")[0]) for name in opposite}
     assert apply(model, plan).report.verified
 
 

@@ -16,6 +16,7 @@ from secateurs.selection._candidates import Candidate, Limits, candidates
 from secateurs.selection._patterns import protected_axes
 from secateurs.selection._ratios import axis_ratios, counts_by_ratio
 from secateurs.selection._search import fewest, give_back
+from secateurs.selection._spared import Spare
 from secateurs.selection._steps import Steps, global_steps, layerwise_steps
 
 __all__ = ["select"]
@@ -68,7 +69,7 @@ def select(
     limits = Limits(floor=floor, multiple_of=multiple_of)
     axes = _taking_part(graph, protected_axes(graph, protect), kinds)
     found = candidates(graph, scores, axes, limits)
-    counting = _Counting(graph, axes)
+    counting = _Counting(graph, axes, Spare(graph, found))
     budget = None if remove is None else Budget(remove, counting.figures(counting.nothing))
     if isinstance(scope, Mapping):
         ratios = axis_ratios(graph, scope, [axis.name for axis in axes])
@@ -79,21 +80,23 @@ def select(
         steps = _order(scope)(found)
         allowed = f"{len(axes)} of {len(graph.axes)} axes take part, floor={floor}, multiple_of={multiple_of}"
         removed = _within(budget or Budget({}, {}), steps, counting, allowed)
+    removed = counting.spare(removed)
     return graph.plan({axis.name: np.flatnonzero(removed[axis.atoms]) for axis in axes})
 
 
 class _Counting:
     """Figures of the model under marks of removed roots."""
 
-    def __init__(self, graph: Graph, axes: Sequence[Axis]) -> None:
-        self._graph = graph
+    def __init__(self, graph: Graph, axes: Sequence[Axis], spare: Spare) -> None:
+        self._graph, self.spare = graph, spare
         own = {axis.name for axis in axes}
         # A branch axis offers units of another axis a second time.
         self._units = sum(axis.size for axis in graph.axes if axis.kind != "branch" or axis.name in own)
         self.nothing = graph.removed_roots({})
 
     def figures(self, removed: BoolArray) -> dict[str, int]:
-        """Macs, params, bytes and units that stay."""
+        """Macs, params, bytes and units that stay, with those that branches are spared."""
+        removed = self.spare(removed)
         return {**self._graph.counts.count(removed), "units": self._units - int(np.count_nonzero(removed))}
 
 
