@@ -21,7 +21,7 @@ def test_the_examples_run_one_after_the_other(
     names: dict[str, object] = {}
     for example in EXAMPLES:
         exec(example, names)
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3
     assert (tmp_path / "small.safetensors").is_file()
     printed = capsys.readouterr().out
     assert "macs" in printed
