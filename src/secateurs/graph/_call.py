@@ -1,5 +1,6 @@
 """One operator call as a rule sees it."""
 
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ from torch import Tensor
 from secateurs.graph._indices import Integers
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._masks import MaskAlgebra, is_gone
-from secateurs.graph._provenance import user_frame
+from secateurs.graph._provenance import Operation, TensorSize, user_frame
 from secateurs.graph._record import (
     Info,
     Labels,
@@ -294,6 +295,14 @@ class Call:
             self.fix(label, f"{name}={literal} is written in the code{f' at {where}' if where else ''}")
         else:
             self.mode.record.sizes.append(SizeUse(expression=expression, label=label, where=where))
+
+    def aligned(self, label: Label | None, size: int, multiple: int) -> None:
+        """The operator takes only sizes that are a multiple of this; what it cannot take anyway is not its matter."""
+        if self.mode.record is not None and label is not None and multiple > 1 and size % multiple == 0:
+            rest = Operation(operator.mod, (TensorSize(label, size), multiple))
+            self.mode.record.sizes.append(
+                SizeUse(expression=rest, label=label[:0], where=f"{user_frame()} (multiples)")
+            )
 
     # ------------------------------------------------------------------ bookkeeping
 

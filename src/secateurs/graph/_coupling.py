@@ -94,6 +94,8 @@ class EqualShares:
         self._axes, self._solver, self._counts = axes, solver, _Counts(axes, algebra)
         self._node: list[tuple[int, ...]] = [(number,) for number in range(len(axes))]
         self._why: dict[tuple[int, ...], str] = {}
+        self._coarse: dict[tuple[int, ...], int] = {}
+        """How many of the finest steps of a node make one that the code can follow, where that is not 1."""
         self._within = {number: self._counts.axes_of(solver.uses[number]) for number in solver.equations}
         self._group_of = {use: number for number, group in enumerate(solver.groups) for use in group}
         self._touching: list[set[int]] = [set() for _ in axes]
@@ -107,7 +109,7 @@ class EqualShares:
         """The nodes of several axes, by the names of these."""
         found = []
         for node in dict.fromkeys(self._node):
-            if len(node) > 1 and node[0] not in self.stuck:
+            if (len(node) > 1 or node in self._coarse) and node[0] not in self.stuck:
                 steps = self._steps(node)
                 shares = {names[axis]: self._axes[axis].size // steps for axis in node}
                 found.append(Coupling(shares=shares, steps=steps, why=self._why[node]))
@@ -132,12 +134,25 @@ class EqualShares:
         while (conflict := self._conflict(node)) is not None:
             first = first or conflict
             grown = self._mended(node, conflict)
+            if grown is None and self._coarsened(node):
+                break
             if grown is None:
                 self.stuck.update(dict.fromkeys(start, str(first)))
                 return
             node = grown
         if first is not None:
             self._join(node, first)
+
+    def _coarsened(self, node: tuple[int, ...]) -> bool:
+        """Whether the code can follow larger steps: some operators take multiples only, some code halves sizes."""
+        finest = self._steps(node)
+        for factor in range(2, min(_COARSEST, finest // 2) + 1):
+            if finest % factor == 0:
+                self._coarse[node] = factor
+                if self._conflict(node) is None:
+                    return True
+        self._coarse.pop(node, None)
+        return False
 
     def _join(self, node: tuple[int, ...], conflict: Conflict) -> None:
         for member in node:
@@ -192,7 +207,7 @@ class EqualShares:
         return tuple(sorted({axis for node in nodes for axis in node}))
 
     def _steps(self, node: tuple[int, ...]) -> int:
-        return gcd(*[self._axes[axis].size for axis in node])
+        return gcd(*[self._axes[axis].size for axis in node]) // self._coarse.get(node, 1)
 
     def _conflict(self, node: tuple[int, ...]) -> Conflict | None:
         touched: set[int] = set().union(*[self._touching[axis] for axis in node])
@@ -236,6 +251,8 @@ class EqualShares:
         self.stuck.update(dict.fromkeys(whole, str(conflict)))
 
 
+_COARSEST = 16
+"""Largest step tried, in the finest ones."""
 _PATTERNS = (((1, 2),), ((1, 2), (2, 3)), ((3, 4), (1, 3), (1, 2)))
 """Shares that nodes keep, in turn, when all are tried together."""
 

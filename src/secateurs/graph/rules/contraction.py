@@ -104,6 +104,9 @@ def grouped(call: Call) -> None:
     for other in call.tensors[2:]:
         for label in call.labels(other)[:1]:
             call.fix(label, "bounds of runs of rows")
+    if call.name.startswith("aten."):  # torch's own kernel reads 16 bytes at once
+        for tensor, label in ((left, labels[-1]), (right, weights[2])):
+            call.aligned(label, tensor.shape[-1], 16 // tensor.element_size())
     call.mark("hidden", weights[2], producer=right)
     rows = list(zip(left.shape, labels, strict=True))
     call.macs([*rows, (right.shape[2], weights[2])], (left, right))
