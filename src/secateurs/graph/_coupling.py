@@ -115,6 +115,10 @@ class EqualShares:
                 found.append(Coupling(shares=shares, steps=steps, why=self._why[node]))
         return tuple(found)
 
+    def exact(self, number: int) -> bool:
+        """Whether an axis and all that can only be cut with it are exact."""
+        return all(self._axes[axis].exact for axis in self._node[number])
+
     def _search(self) -> None:
         """Settle every axis, the largest first, then all together."""
         for axis in self._counts.irregular:

@@ -1,6 +1,7 @@
 """The graph: what may be cut in a model, what it costs, and plans made from it."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -80,7 +81,7 @@ class Graph:
         for number, why in stuck.items():
             self.algebra.fix(drafts[number].atoms[:, None], why)
         left = [number for number in range(len(drafts)) if number not in stuck]
-        axes = name_axes([drafts[number] for number in left])
+        axes = name_axes([replace(drafts[number], exact=shares.exact(number)) for number in left])
         return axes, shares.couplings({number: axis.name for number, axis in zip(left, axes, strict=True)})
 
     # ------------------------------------------------------------------ reading
