@@ -40,6 +40,8 @@ class Reordered(nn.Module):
                 return x.gather(1, order.expand(x.shape[0], -1))
             case "along":
                 return torch.take_along_dim(x, order[None], dim=1)
+            case "fill":
+                return x.index_fill(1, order[:], 0.5) * x + x
             case "twice":
                 return x[:, order][:, order] + x[:, order]
             case "put":
@@ -144,7 +146,7 @@ _STREAM = {"stem": 8, "branch:branch": 5, "last": 6}
 ENTRIES = {
     **{
         f"reorder_{how}": Entry(build=partial(Reordered, how), arguments=_IN, axes=_BOTH)
-        for how in ("index", "last", "select", "gather", "along", "put", "sized_put", "scatter")
+        for how in ("index", "last", "select", "gather", "along", "fill", "put", "sized_put", "scatter")
     },
     **{
         f"reorder_{how}": Entry(

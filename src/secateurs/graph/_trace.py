@@ -128,8 +128,8 @@ def _run(
     mode.keep_outputs(output, free=free_outputs)
     _fix_unused(algebra, record, weights, plain_tensors(model))
     settle_reads(algebra, record, weights)
-    find_branches(model, algebra, record, weights, _spans(record, tensors))
     settle_indices(algebra, record, weights, given)
+    find_branches(model, algebra, record, weights, _spans(record, tensors))
     return algebra, record, weights
 
 

@@ -192,6 +192,18 @@ def scatter(call: Call) -> None:
     call.assign(labels)
 
 
+@register("index_fill")
+def index_fill(call: Call) -> None:
+    """One value is written to the places that the index names."""
+    data, dim, given = call.args[:3]
+    labels = call.labels(data)
+    if given.dim() == 1:
+        picked(call, labels[dim], given, 0)
+    else:
+        refuse(call, labels[dim])
+    call.assign(labels)
+
+
 @register("index_put", "_unsafe_index_put", "_index_put_impl")
 def index_put(call: Call) -> None:
     """x[:, i] = y, one list of places and a source with a position for each; or a mask."""
