@@ -193,7 +193,10 @@ class _Flat:
 
     def pairs(self, which: BoolArray, count: int) -> IntArray:
         """Distinct (atom, column) of some entries [2, n]."""
-        codes = np.unique(self.columns[which] * count + self.atoms[which])
+        codes = self.columns[which] * count + self.atoms[which]
+        if np.count_nonzero(codes[1:] > codes[:-1]) < len(codes) - 1:
+            codes.sort()  # numpy's `unique` takes many times as long
+            codes = codes[np.concatenate([[True], codes[1:] != codes[:-1]])]
         return np.stack([codes % count, codes // count])
 
 

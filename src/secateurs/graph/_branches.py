@@ -102,7 +102,8 @@ class _Ties:
             if mark.path is not None:
                 number = numbers.setdefault(mark.path, len(numbers) + 1)
                 roots = self._algebra.free(mark.label)
-                shared[roots] |= ~np.isin(first[roots], (0, number))
+                before = first[roots]
+                shared[roots] |= (before != 0) & (before != number)
                 first[roots] = number
         shared[0] = False
         return shared

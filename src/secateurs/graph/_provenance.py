@@ -8,6 +8,7 @@ expressions. What the code does with them, `_sizes.py` sees.
 import operator
 import os
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,8 +184,8 @@ def tag_attributes(model: nn.Module, watcher: Watcher) -> Callable[[], None]:
     undone: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
     for path, module in modules_of(model).items():
         _tag(path, "", vars(module), watcher)
-        for name, value in list(vars(module).items()):
-            if _is_plain_object(name, value) and id(value) not in undone:
+        for name, value in vars(module).items():
+            if type(value) not in _KNOWN and _is_plain_object(name, value) and id(value) not in undone:
                 undone[id(value)] = (vars(value), dict(vars(value)))
                 _tag(path, f"{name}.", vars(value), watcher)
 
@@ -197,7 +198,7 @@ def tag_attributes(model: nn.Module, watcher: Watcher) -> Callable[[], None]:
 
 def _tag(path: str, prefix: str, attributes: dict[str, Any], watcher: Watcher) -> None:
     for name, value in list(attributes.items()):
-        if name.startswith("_"):
+        if type(value) in _NO_SIZES or name.startswith("_"):
             continue
         if _is_size(value):
             attributes[name] = Tagged(value, Attribute(path, prefix + name, None, value), watcher)
@@ -211,6 +212,11 @@ def _is_plain_object(name: str, value: Any) -> bool:
     if name.startswith("_") or isinstance(value, (nn.Module, torch.Tensor, type)) or callable(value):
         return False
     return isinstance(getattr(value, "__dict__", None), dict) and not type(value).__module__.startswith("torch.")
+
+
+_NO_SIZES = frozenset((bool, float, str, dict, OrderedDict, set, type(None)))
+_KNOWN = _NO_SIZES | {int, tuple, list, Tagged}
+"""What the attributes of most modules are: no objects that hold settings."""
 
 
 def _is_size(value: Any) -> bool:

@@ -249,7 +249,7 @@ def _looked_at(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[st
 def _groups(position: int) -> Handler:
     def handler(mode: SizeMode, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         groups = args[position] if len(args) > position else kwargs.get("groups", 1)
-        if type(groups) is int and groups == 1:
+        if int.__index__(groups) == 1:
             return func(*args, **kwargs)  # no rule asks where the usual number came from
         return named(mode, {"groups": groups}, partial(func, *args, **kwargs))
 
