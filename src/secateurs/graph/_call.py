@@ -183,6 +183,10 @@ class Call:
         if first is not second:
             self.algebra.unify(first, second, partial(self.why, text))
 
+    def unify_all(self, labels: Sequence[Label | None], other: Label | None) -> None:
+        """Each of the labels is cut together with another one."""
+        self.algebra.unify_all(labels, other, partial(self.why, "tied to a dimension that cannot be cut"))
+
     def reading(self, *tensors: Tensor) -> str:
         """Why a dim stays whose other side has no units."""
         inputs = self.mode.record.inputs if self.mode.record is not None else ()

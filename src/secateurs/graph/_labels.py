@@ -193,6 +193,17 @@ class Algebra:
         if not self._unify_plain(first, second):
             self._unify_products(first, second, why)
 
+    def unify_all(self, labels: Sequence[Label | None], other: Label | None, why: Reason) -> None:
+        """`unify` of each label with another one, in one step where all are plain."""
+        given = [
+            label for label in labels if label is not None and other is not None and label.shape == (len(other), 1)
+        ]
+        if other is not None and len(given) == len(labels) > 1:
+            at_once = np.concatenate(given), np.concatenate([other] * len(given))
+            labels = () if self._unify_plain(*at_once) else labels
+        for label in labels:
+            self.unify(label, other, why)
+
     def _unify_plain(self, first: Label, second: Label) -> bool:
         """The usual case, at once: two labels of one atom per position that are bound to nothing."""
         if first.shape[1] > 1 or second.shape[1] > 1:

@@ -5,7 +5,7 @@ position. That makes it a second opinion on the labels: two dims that a rule tie
 and a dim that is viewed as several must have lost whole slices, or the plan is wrong.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from secateurs._errors import VerifyError
 from secateurs.graph._labels import Label, Reason
+from secateurs.graph._provenance import user_frame
 
 __all__ = ["MaskAlgebra", "is_gone", "mask_of"]
 
@@ -32,16 +33,16 @@ class MaskAlgebra:
     """The operations of the label algebra, on masks.
 
     Args:
-        made: masks of dims that operators brought in during the trace, in order; a mask cannot be found by itself
-            before it meets others.
+        made: masks of dims that operators brought in during the trace, by line of code, in order; a mask cannot be
+            found by itself before it meets others. Code that looks at values may skip lines that the trace ran.
     """
 
-    def __init__(self, made: Sequence[Label]) -> None:
-        self._made: Iterator[Label] = iter(made)
+    def __init__(self, made: Mapping[str, Sequence[Label]]) -> None:
+        self._made = {place: iter(masks) for place, masks in made.items()}
 
     def noted(self, n: int) -> Label | None:
         """The mask of the next dim that an operator brings in; `None` where the trace found it without units."""
-        mask = next(self._made, None)
+        mask = next(self._made.get(user_frame(), iter(())), None)
         return None if mask is None or len(mask) != n else mask
 
     def fresh(self, n: int) -> Label:
@@ -62,6 +63,11 @@ class MaskAlgebra:
         elif not np.array_equal(is_gone(first), is_gone(second)):
             got = f"{int(is_gone(first).sum())} and {int(is_gone(second).sum())} that differ"
             raise _wrong(why, "the same positions removed on both sides", got)
+
+    def unify_all(self, labels: Sequence[Label | None], other: Label | None, why: Reason) -> None:
+        """`unify` of each label with another one."""
+        for label in labels:
+            self.unify(label, other, why)
 
     def split(self, label: Label | None, sizes: Sequence[int], why: Reason) -> list[Label | None]:
         """The positions gone must be whole slices of the grid; which ones, per dim."""

@@ -1,5 +1,8 @@
 """Normalisations: over the batch, over the last dims, over groups of channels."""
 
+from functools import cache
+from typing import Any
+
 import torch
 
 from secateurs.graph._call import Call
@@ -22,8 +25,7 @@ def batch_norm(call: Call) -> None:
     data = call.args[0]
     labels = call.labels(data)
     channels = labels[1]
-    for tensor in call.tensors[1:]:
-        call.unify(call.labels(tensor)[0], channels)
+    call.unify_all([call.labels(tensor)[0] for tensor in call.tensors[1:]], channels)
     call.separate(channels)
     if _from_data(call):
         dims = [dim for dim in range(data.dim()) if dim != 1]
@@ -41,10 +43,16 @@ def batch_norm(call: Call) -> None:
 
 def _from_data(call: Call) -> bool:
     """Whether the statistics are those of the input, not stored ones: so it is in code that standardises weights."""
-    names = [argument.name for argument in call.func._schema.arguments]
-    if "training" in names:
-        return bool(call.argument(names.index("training"), "training"))
+    place = _place_of_training(call.func)
+    if place is not None:
+        return bool(call.argument(place, "training"))
     return call.name.endswith("_with_update")
+
+
+@cache
+def _place_of_training(func: Any) -> int | None:
+    names = [argument.name for argument in func._schema.arguments]
+    return names.index("training") if "training" in names else None
 
 
 @register("native_layer_norm")
