@@ -16,7 +16,6 @@ from secateurs.graph._record import Record
 from secateurs.graph._trace import _run
 from tests.zoo import ZOO
 
-
 DATA_DEPENDENT = (
     *("experts_where", "experts_one_hot", "experts_mask", "experts_loop"),
     "data_dependent",
@@ -58,7 +57,7 @@ def said(algebra: Algebra, record: Record) -> dict[str, Any]:
         "marks": [(mark.kind, mark.path, mark.why, names([mark.label])) for mark in record.marks],
         "sizes": [(use.where, str(use.expression), names([use.label])) for use in record.sizes],
         "constant": {str(attribute): where for attribute, where in record.constant.items()},
-        "made": names(record.made),
+        "made": names([label for labels in record.made.values() for label in labels]),
     }
 
 

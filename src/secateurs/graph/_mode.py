@@ -14,6 +14,7 @@ from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._masks import MaskAlgebra, is_gone
 from secateurs.graph._meta import Shadows
 from secateurs.graph._outputs import Outputs
+from secateurs.graph._provenance import user_frame
 from secateurs.graph._record import FOREVER, Info, Record, touch
 from secateurs.graph.rules import is_composite, rule_for, unknown
 
@@ -60,10 +61,10 @@ class LabelMode(TorchDispatchMode):
         return func(*args, **kwargs) if self.shadows is None else self.shadows.run(func, args, kwargs)
 
     def fresh(self, n: int) -> Label:
-        """Units that come into being at this call; a masked run takes those of the trace, in their order."""
+        """Units that come into being at this call; a masked run takes those of the trace at the same line."""
         label = self.algebra.fresh(n)
         if self.record is not None:
-            self.record.made.append(label)
+            self.record.made.setdefault(user_frame(), []).append(label)
         return label
 
     def keep(self, tensor: Tensor) -> None:

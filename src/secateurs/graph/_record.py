@@ -171,8 +171,8 @@ class Record:
     """Origin of a result that holds numbers of positions to the label of these, and why they would stay."""
     otherwise: dict[str, str] = field(default_factory=dict)
     """Integers of the model that some call reads other than as an index, and where."""
-    made: list[Label] = field(default_factory=list)
-    """Labels of dims that operators brought in, in order."""
+    made: dict[str, list[Label]] = field(default_factory=dict)
+    """Labels of dims that operators brought in, by the line of code that ran, in order."""
     products: list[Product] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)
     """Calls of modules, inner ones before those around them."""

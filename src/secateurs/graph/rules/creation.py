@@ -7,7 +7,7 @@ import numpy as np
 from secateurs.graph._call import Call
 from secateurs.graph._labels import Label
 from secateurs.graph._masks import MaskAlgebra
-from secateurs.graph._provenance import TensorSize
+from secateurs.graph._provenance import TensorSize, user_frame
 from secateurs.graph._record import SizeUse
 from secateurs.graph.rules._registry import register
 
@@ -38,7 +38,7 @@ def sized_label(call: Call, size: int, asked: tuple[Any, str] | None) -> Label |
         return (mask if known is None else known) if size > 1 else None
     assert call.mode.record is not None
     if size == 1 or known is not None or asked is None:
-        call.mode.record.made.append(_UNSIZED)
+        call.mode.record.made.setdefault(user_frame(), []).append(_UNSIZED)
         return known
     label = call.mode.fresh(size)
     if expression is None:
