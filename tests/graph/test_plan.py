@@ -89,7 +89,7 @@ def test_wrong_units_are_refused(graph: Graph, name: str) -> None:
 
 def test_two_axes_on_one_dim_are_cut_together() -> None:
     graph = case("unequal_split").graph
-    plan = graph.plan({"first:channel.1": range(6), "first:channel.2": range(4)})
+    plan = graph.plan({"first:channel.1": range(4), "first:channel.2": range(6)})
     assert len(plan.kept("first.weight")[0]) == 2
 
 
@@ -114,10 +114,10 @@ class Halves(nn.Module):
 
 def test_a_cut_that_the_code_cannot_follow_is_refused_with_file_and_line() -> None:
     graph = trace(Halves(), torch.randn(2, 6))
-    assert graph.plan({"first": [0, 7]}).removed == {"first": (0, 7)}
-    message = r"test_plan\.py:\d+ \(slice\).*: wanted a size of 4, got floordiv\(.*\) = 3\. Leave out or .* axes first"
+    assert graph.plan({"first:hidden.1": [0], "first:hidden.2": [3]}).removed
+    message = r"test_plan\.py:\d+ \(slice\).*: wanted a size of 2, got floordiv\(.*\) = 3\. .* by equal shares"
     with unchanged(graph.model), pytest.raises(SecateursError, match=message):
-        graph.plan({"first": [5, 6]})
+        graph.plan({"first:hidden.1": [1, 2]})
 
 
 def test_edits_set_attributes_of_the_code_and_of_layers() -> None:

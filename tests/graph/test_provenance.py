@@ -365,7 +365,7 @@ class _Block(nn.Module):
         self.norm = nn.LayerNorm((8,))
 
 
-UNTOUCHED = ("flag", "zero", "negative", "text", "ratio", "empty", "mixed", "padded", "listed", "_private")
+UNTOUCHED = ("flag", "zero", "negative", "text", "ratio", "empty", "mixed", "padded", "_private")
 
 
 def test_positive_integers_and_tuples_of_them_are_tagged() -> None:
@@ -380,7 +380,8 @@ def test_positive_integers_and_tuples_of_them_are_tagged() -> None:
         Attribute("0", "shape", 0, 2),
         Attribute("0", "shape", 1, 3),
     ]
-    assert all(type(item) is Tagged for item in block.size)
+    assert all(type(item) is Tagged for item in (*block.size, *block.listed))
+    assert type(block.listed) is list
     assert block.norm.normalized_shape[0].expression == Attribute("0.norm", "normalized_shape", 0, 8)
     for name, value in before.items():
         assert vars(block)[name] is value

@@ -287,7 +287,7 @@ ENTRIES = {
     "gate_literal": Entry(
         build=lambda: Gated("literal"), arguments=_IN, axes=_GATED, fixed=(r"first\.weight\[0\].*joined\.py:\d+",)
     ),
-    "unequal_split": Entry(build=UnequalSplit, arguments=_IN, axes={"first:channel.1": 7, "first:channel.2": 5}),
+    "unequal_split": Entry(build=UnequalSplit, arguments=_IN, axes={"first:channel.1": 5, "first:channel.2": 7}),
     "swapped_halves": Entry(build=Swapped, arguments=_IN, axes={"first": 4, "second": 6}),
     **{
         f"flatten_{how}": Entry(build=partial(Flat, how), arguments=_IN, axes={"first": 6, "hidden": 7})

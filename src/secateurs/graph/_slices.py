@@ -96,7 +96,7 @@ def _tie_slice(mode: "SizeMode", label: Label | None, item: slice) -> None:
     start, step = item.start, item.step or 1
     if isinstance(step, Tagged):
         mode.keep(step.expression)
-    if start is not None and start > 0:
+    if start is not None and start > 0 and int(step) > 1:
         start = start - start % int(step)
     for place in (start, item.stop):
         if place is not None:
