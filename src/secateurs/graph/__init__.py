@@ -10,7 +10,7 @@ from secateurs.graph._mode import LabelMode
 from secateurs.graph._outputs import Outputs, handed_on, tensors_in
 from secateurs.graph._plan import Cut, Edit, Plan, Renumber, Scatter
 from secateurs.graph._structure import map_tensors
-from secateurs.graph._tensors import convert, plain_tensors, tensors_of
+from secateurs.graph._tensors import convert, module_at, plain_tensors, tensors_of
 from secateurs.graph._trace import free_attention, masked_run, trace
 from secateurs.graph._untouched import untouched
 from secateurs.graph._wrappers import readable, unwrapped
@@ -36,6 +36,7 @@ __all__ = [
     "handed_on",
     "map_tensors",
     "masked_run",
+    "module_at",
     "plain_tensors",
     "readable",
     "rebuild_inputs",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from secateurs._errors import PlanError
-from secateurs.graph import Cut, Edit, Plan, Renumber, free_attention, tensors_of
+from secateurs.graph import Cut, Edit, Plan, Renumber, free_attention, module_at, tensors_of
 from secateurs.surgery._scatter import insert_scatter, scatters_already
 
 __all__ = ["check_fits", "check_values", "copy_model", "cut_model", "cut_tensor", "cuts_by_path", "tensors_of"]
@@ -73,7 +73,7 @@ def _is_inner(edit: Edit, plan: Plan) -> bool:
 
 def _module(model: nn.Module, path: str) -> nn.Module:
     try:
-        return model.get_submodule(path)
+        return module_at(model, path)
     except AttributeError as error:
         raise PlanError(path, wanted="a module of the model", got="no such module", cure=_CURE) from error
 
@@ -170,7 +170,7 @@ def cut_model(model: nn.Module, plan: Plan) -> None:
     for entry in plan.renumbered:
         _renumber(tensors[entry.path], entry)
     for edit in plan.edits:
-        _set(model.get_submodule(edit.path), edit)
+        _set(module_at(model, edit.path), edit)
 
 
 def _renumber(values: Tensor, entry: Renumber) -> None:
