@@ -15,6 +15,7 @@ __all__ = [
     "stack_columns",
     "varying_dims",
     "without_common",
+    "without_repeats",
 ]
 
 IntArray = npt.NDArray[np.int64]
@@ -49,6 +50,15 @@ def without_common(a: Label, b: Label) -> tuple[Label, Label]:
     if not common.any():
         return a, b
     return np.where(common.any(2), 0, a), np.where(common.any(1), 0, b)
+
+
+def without_repeats(rows: Label) -> Label:
+    """Every atom of a row once; columns that are empty everywhere are left out, but for one. Writes into `rows`."""
+    for column in range(1, rows.shape[1]):
+        repeated = (rows[:, :column] == rows[:, column : column + 1]).any(1)
+        rows[repeated, column] = 0
+    used = (rows > 0).any(0)
+    return rows[:, used] if used.any() else rows[:, :1]
 
 
 def varying_dims(grid: IntArray) -> list[int]:

@@ -25,6 +25,7 @@ from secateurs.graph._columns import (
     stack_columns,
     varying_dims,
     without_common,
+    without_repeats,
 )
 
 __all__ = ["NO_UNITS", "Algebra", "IntArray", "Label", "Reason", "stack_columns"]
@@ -116,12 +117,8 @@ class Algebra:
         free_rows = ~fixed.all(1)
         keep_one = np.where(free_rows, 0, roots.max(1))
         roots = np.where(fixed, 0, roots)
-        for column in range(1, roots.shape[1]):
-            repeated = (roots[:, :column] == roots[:, column : column + 1]).any(1)
-            roots[repeated, column] = 0
         roots[~free_rows, 0] = keep_one[~free_rows]
-        used = (roots > 0).any(0)
-        return roots[:, used] if used.any() else roots[:, :1]
+        return without_repeats(roots)
 
     def free(self, label: Label) -> Label:
         """`resolve` with every fixed atom replaced by 0."""
@@ -136,10 +133,12 @@ class Algebra:
         return known[1]
 
     def _free(self, label: Label) -> Label:
-        free = self._settled_atoms()[label] if label.shape[1] == 1 else None
-        if free is None or count_nonzero(free < 0):
+        free = self._settled_atoms()[label]
+        if count_nonzero(free < 0):
             roots = self.resolve(label)
             free = np.where(self.is_fixed(roots), 0, roots)
+        elif label.shape[1] > 1:
+            free = without_repeats(free)
         free.flags.writeable = False
         return free
 

@@ -25,8 +25,14 @@ def _fix_unread(algebra: Algebra, record: Record, path: str, info: Info) -> None
     parts = record.partly[path]
     if parts is None:
         return
-    seen = [algebra.factors(label).reshape(-1) for labels in parts for label in labels if label is not None]
-    read = np.unique(np.concatenate([*seen, np.zeros(1, dtype=np.int64)]))
-    for label in info.labels:
-        if label is not None:
-            algebra.fix(label[~np.isin(algebra.factors(label), read).all(1)], "not read in the traced call")
+    # Most views have all of a dim, and its very label.
+    whole = {id(label) for labels in parts for label in labels}
+    left = [label for label in info.labels if label is not None and id(label) not in whole]
+    if not left:
+        return
+    read = np.zeros(len(algebra), dtype=bool)
+    read[0] = True
+    for label in {id(label): label for labels in parts for label in labels if label is not None}.values():
+        read[algebra.factors(label)] = True
+    for label in left:
+        algebra.fix(label[~read[algebra.factors(label)].all(1)], "not read in the traced call")
