@@ -20,6 +20,7 @@ from torch import nn
 from secateurs.graph import _provenance as provenance
 from secateurs.graph._labels import Label
 from secateurs.graph._provenance import (
+    COMPARISONS,
     Attribute,
     Expression,
     Operation,
@@ -44,10 +45,11 @@ def _tagged(value: int, seen: list[Expression] | None = None, name: str = "width
 
 
 def _noting(seen: list[Expression]) -> Watcher:
-    """A watcher that writes down what it is told and answers the number as it is."""
+    """A watcher that writes down what it is told, but comparisons, and answers the number as it is."""
 
     def watch(expression: Expression, value: int) -> int:
-        seen.append(expression)
+        if not isinstance(expression, Operation) or expression.function not in COMPARISONS:
+            seen.append(expression)
         return value
 
     return watch
@@ -233,7 +235,7 @@ QUIET: tuple[Callable[[Any], Any], ...] = (
     range,
     [0].__mul__,
     lambda n: torch.zeros(n),
-    lambda n: n == 4 or n < 3,
+    lambda n: n < 3,
     str,
 )
 LOUD: dict[str, Callable[[Any], Any]] = {
@@ -279,6 +281,22 @@ def test_a_size_used_as_a_number_is_reported(name: str) -> None:
     assert attributes_in(seen[0]) == [_attribute(6)]
 
 
+@pytest.mark.parametrize(("other", "compared"), [(6, operator.eq), (4, operator.ne), (_tagged(4), operator.ne)])
+def test_comparisons_are_reported_with_their_outcome(other: int, compared: Callable[..., bool]) -> None:
+    seen: list[Expression] = []
+
+    def watch(expression: Expression, value: int) -> int:
+        seen.append(expression)
+        return value
+
+    number = Tagged(6, _attribute(6), watch)
+    assert (number == other) == (compared is operator.eq)
+    assert (number != other) == (compared is operator.ne)
+    assert [isinstance(found, Operation) and found.function for found in seen] == [compared, compared]
+    assert number != "six"
+    assert len(seen) == 2
+
+
 def test_both_sizes_of_a_quotient_are_reported() -> None:
     seen: list[Expression] = []
     assert _tagged(6, seen, "above") / _tagged(3, seen, "below") == 2
@@ -305,9 +323,9 @@ class _Settings:
 
 
 def test_sizes_in_plain_objects_are_tagged_under_dotted_names_and_put_back() -> None:
-    settings_, block = _Settings(), nn.Linear(2, 2)
+    settings_, block = _Settings(), nn.Module()
     before = dict(vars(settings_))
-    block.config, block.same = settings_, settings_
+    vars(block).update(config=settings_, same=settings_)
     undo = tag_attributes(nn.Sequential(block), lambda _, value: value)
     assert isinstance(settings_.width, Tagged)
     assert settings_.width.expression == Attribute("0", "config.width", None, 6)

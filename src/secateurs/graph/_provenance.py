@@ -21,6 +21,7 @@ from secateurs.graph._labels import Label
 from secateurs.graph._tensors import modules_of
 
 __all__ = [
+    "COMPARISONS",
     "Attribute",
     "Expression",
     "Operation",
@@ -72,6 +73,8 @@ class Operation:
         return f"{self.function.__name__}({', '.join(str(operand) for operand in self.operands)})"
 
 
+COMPARISONS = (operator.eq, operator.ne)
+"""What stands on top of an expression that the code compared; the result must stay what it was."""
 Expression = Attribute | TensorSize | Operation | int
 Watcher = Callable[[Expression, int], int]
 """Told that a size (its expression and its value) is used as a number; answers the number to use."""
@@ -100,10 +103,9 @@ class Tagged(int):
 
     def __eq__(self, other: object) -> bool:
         equal = int.__eq__(self, other)
-        if equal is True and self.watcher is not None:
-            both = Operation(operator.eq, (self.expression, expression_of(other)))
-            if labels_in(both):
-                self.watcher(both, 1)
+        if self.watcher is not None and isinstance(other, int):
+            compared = operator.eq if equal else operator.ne
+            self.watcher(Operation(compared, (self.expression, expression_of(other))), 1)
         return equal
 
     def __ne__(self, other: object) -> bool:

@@ -24,6 +24,7 @@ from secateurs.graph._labels import Label
 from secateurs.graph._masks import is_gone
 from secateurs.graph._mode import LabelMode
 from secateurs.graph._provenance import (
+    COMPARISONS,
     Expression,
     Operation,
     Tagged,
@@ -91,8 +92,10 @@ class SizeMode(TorchFunctionMode):
         record = self.mode.record
         if record is None:
             return self._after_the_cut(expression, value)
-        if isinstance(expression, Operation) and expression.function is operator.eq:
-            self._keep_equal(*expression.operands, where=user_frame())
+        if isinstance(expression, Operation) and expression.function in COMPARISONS:
+            self._keep_compared(
+                expression, where=f"{user_frame()} ({'==' if expression.function is operator.eq else '!='})"
+            )
             return value
         labels = labels_in(expression)
         if labels or attributes_in(expression):
@@ -101,7 +104,7 @@ class SizeMode(TorchFunctionMode):
 
     def _after_the_cut(self, expression: Expression, value: int) -> int:
         """What the cut model's code would compute; comparisons go as in the dense model, whose code runs."""
-        if isinstance(expression, Operation) and expression.function is operator.eq:
+        if isinstance(expression, Operation) and expression.function in COMPARISONS:
             return value
         found = evaluate(expression, lambda own: self.edits.get((own.path, own.name, own.index), own.value), _left)
         return value if found is None else found
@@ -117,16 +120,19 @@ class SizeMode(TorchFunctionMode):
         for attribute in attributes_in(expression):
             record.constant.setdefault(attribute, where)
 
-    def _keep_equal(self, first: Expression, second: Expression, *, where: str) -> None:
-        """The code found two sizes equal and went on; what it does where they differ was not traced."""
+    def _keep_compared(self, expression: Operation, *, where: str) -> None:
+        """The code compared two sizes and went on; what it does where the comparison goes otherwise was not traced."""
         record = self.mode.record
         if record is None:
             return
+        first, second = expression.operands
         size, other = (first, second) if isinstance(first, TensorSize) else (second, first)
-        if isinstance(size, TensorSize):
-            use = SizeUse(expression=other, label=size.label, where=f"{where} (==)")
+        if expression.function is operator.ne:
+            use = SizeUse(expression=expression, label=_constant(1), where=where)
+        elif isinstance(size, TensorSize):
+            use = SizeUse(expression=other, label=size.label, where=where)
         else:
-            use = SizeUse(expression=Operation(operator.sub, (first, second)), label=_NOTHING, where=f"{where} (==)")
+            use = SizeUse(expression=Operation(operator.sub, (first, second)), label=_NOTHING, where=where)
         record.sizes.append(use)
 
     def tie(self, value: Any, label: Label | None, what: str) -> None:
@@ -161,7 +167,7 @@ def _constant(size: int) -> Label:
 _NUMEL = (Tensor.numel, Tensor.nelement, torch.numel)
 _SHAPE = Tensor.shape.__get__  # type: ignore[attr-defined]
 _DEVICE: dict[Any, Callable[[torch.device], Any]] = {
-    Tensor.device.__get__: lambda device: device,  # type: ignore[attr-defined]
+    Tensor.device.__get__: lambda device: device,
     Tensor.is_meta.__get__: lambda device: device.type == "meta",  # type: ignore[attr-defined]
     Tensor.is_cpu.__get__: lambda device: device.type == "cpu",  # type: ignore[attr-defined]
 }

@@ -52,18 +52,23 @@ class SizeSolver:
     """
 
     def __init__(self, algebra: Algebra, record: Record) -> None:
-        self.uses: Sequence[SizeUse] = _distinct(record.sizes, algebra)
+        uses, moving = _distinct(record.sizes, algebra)
+        self.uses: Sequence[SizeUse] = [use for use in uses if not _is_unequal(use)]
+        self._unequal = [use for use in uses if _is_unequal(use)]
+        self._moving = moving
         self._attributes = [frozenset(attributes_in(use.expression)) for use in self.uses]
         self._constant: Mapping[Any, str] = record.constant
         self.groups = self._grouped()
         self.equations: Sequence[int] = sorted(
-            number for group in self.groups if not self._follows(group) for number in group
+            number for group in self.groups if self._can_conflict(group) for number in group
         )
 
-    def _follows(self, group: Sequence[int]) -> bool:
-        """Whether the group is one attribute in one place, which can be set to whatever is left."""
+    def _can_conflict(self, group: Sequence[int]) -> bool:
+        """Not where no cut touches it, nor for one attribute in one place, which can be set to whatever is left."""
+        if not any(id(self.uses[number]) in self._moving for number in group):
+            return False
         expression = self.uses[group[0]].expression
-        return len(group) == 1 and isinstance(expression, Attribute) and expression not in self._constant
+        return len(group) > 1 or not isinstance(expression, Attribute) or expression in self._constant
 
     def _grouped(self) -> list[list[int]]:
         above = list(range(len(self.uses)))
@@ -102,6 +107,8 @@ class SizeSolver:
                 value = evaluate(use.expression, lambda attribute: wanted.get(attribute, attribute.value), kept)
                 if value != kept(use.label):
                     conflicts.append(_conflict(number, use, kept(use.label), f"{use.expression} = {value}"))
+        if only is None:
+            conflicts += [found for use in self._unequal if (found := self._kept_apart(use, wanted, kept))]
         changed = {attribute: after for attribute, after in wanted.items() if after != attribute.value}
         for attribute in changed.keys() & self._constant.keys():
             number = next(n for n in numbers if attribute in self._attributes[n])
@@ -119,6 +126,22 @@ class SizeSolver:
                 if known != size:
                     conflicts.append(_conflict(number, use, size, f"{use.expression} = {known}"))
         return wanted, conflicts
+
+    def _kept_apart(self, use: SizeUse, wanted: dict[Attribute, int], kept: Kept) -> Conflict | None:
+        """Sizes that the code found unequal stay so; one in an attribute that is only compared may be set for that."""
+
+        def apart() -> bool:
+            return bool(evaluate(use.expression, lambda own: wanted.get(own, own.value), kept))
+
+        if apart():
+            return None
+        for attribute in sorted(set(attributes_in(use.expression)) - wanted.keys(), key=str):
+            for value in range(attribute.value - 1, 0, -1):
+                wanted[attribute] = value
+                if apart():
+                    return None
+            del wanted[attribute]
+        return Conflict(use=-1, where=use.where, wanted="another value", got=f"{use.expression} = 0")
 
     def _invert(self, use: SizeUse, unknown: frozenset[Attribute], wanted: dict[Attribute, int], kept: Kept) -> None:
         """Set the one attribute that nothing else determines; of several, those that a cut need not change stay."""
@@ -179,9 +202,14 @@ def _edit(attribute: Attribute, after: int) -> Edit:
     return Edit(path=attribute.path, name=attribute.name, index=attribute.index, before=attribute.value, after=after)
 
 
-def _distinct(uses: Sequence[SizeUse], algebra: Algebra) -> list[SizeUse]:
-    """One use per expression and resolved label, without those that hold whatever is cut."""
+def _is_unequal(use: SizeUse) -> bool:
+    return isinstance(use.expression, Operation) and use.expression.function is operator.ne
+
+
+def _distinct(uses: Sequence[SizeUse], algebra: Algebra) -> tuple[list[SizeUse], set[int]]:
+    """One use per expression and resolved label, without those that hold whatever is cut; which ones a cut touches."""
     seen: dict[Any, SizeUse] = {}
+    moving: set[int] = set()
     contents: dict[int, tuple[Any, bytes]] = {}
 
     def content(label: Label) -> tuple[Any, bytes]:
@@ -192,9 +220,10 @@ def _distinct(uses: Sequence[SizeUse], algebra: Algebra) -> list[SizeUse]:
 
     for use in uses:
         own, others = content(use.label), [content(label) for label in labels_in(use.expression)]
-        moving = own[0] or any(shape for shape, _ in others) or attributes_in(use.expression)
-        if not moving or (isinstance(use.expression, TensorSize) and others == [own]):
+        moves = bool(own[0] or any(shape for shape, _ in others))
+        if not (moves or attributes_in(use.expression)) or (isinstance(use.expression, TensorSize) and others == [own]):
             continue
         source = use.expression if isinstance(use.expression, Attribute) else (str(use.expression), *others)
-        seen.setdefault((source, own), use)
-    return list(seen.values())
+        if seen.setdefault((source, own), use) is use and moves:
+            moving.add(id(use))
+    return list(seen.values()), moving
