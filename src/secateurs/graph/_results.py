@@ -119,16 +119,32 @@ def _softmax(data: Any, _dim: int, half_to_float: bool) -> Tensor | None:
 def _convolution(data: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, *more: Any) -> Any:
     transposed, _, groups = more
     given = (data, weight) if bias is None else (data, weight, bias)
-    if transposed or not all(t.is_meta and t.is_contiguous() and t.dtype == data.dtype for t in given):
-        return None
     rank = data.dim() - 2
+    if transposed or rank > 2 or not all(t.is_meta and t.dtype == data.dtype for t in given):
+        return None
     if any(len(given) != rank for given in (stride, padding, dilation)) or data.shape[1] != weight.shape[1] * groups:
         return None
     sizes = [data.shape[0], weight.shape[0]]
     for place in range(rank):
         wide = data.shape[2 + place] + 2 * padding[place] - dilation[place] * (weight.shape[2 + place] - 1) - 1
         sizes.append(wide // stride[place] + 1)
-    return _empty(sizes, data) if min(sizes) > 0 else None
+    if min(sizes) < 1:
+        return None
+    if rank == 2 and (_in_channels_last(data) or _in_channels_last(weight)):
+        return torch.empty(sizes, dtype=data.dtype, device=_META, memory_format=torch.channels_last)
+    return _empty(sizes, data)
+
+
+def _in_channels_last(data: Tensor) -> bool:
+    """What the CPU's convolution takes for channels-last: also by the strides of dims of one position."""
+    shape, strides, least = data.shape, data.stride(), 0
+    if strides[1] == 0:
+        return False
+    for dim in (1, 3, 2, 0):
+        if shape[dim] == 0 or strides[dim] < least or (dim == 0 and least == strides[1]):
+            return False
+        least = strides[dim] * max(shape[dim], 1)
+    return True
 
 
 def _mean(data: Any, dims: Any, keepdim: bool = False, **options: Any) -> Tensor | None:
