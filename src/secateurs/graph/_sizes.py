@@ -126,6 +126,8 @@ class SizeMode(TorchFunctionMode):
         if record is None:
             return
         first, second = expression.operands
+        if expression.function is operator.ne and (isinstance(first, int) or isinstance(second, int)):
+            return  # `repeats == 1`, `groups == 1`: what is special about such a number is mostly a short cut
         size, other = (first, second) if isinstance(first, TensorSize) else (second, first)
         if expression.function is operator.ne:
             use = SizeUse(expression=expression, label=_constant(1), where=where)
