@@ -111,3 +111,11 @@ def test_a_floor_holds_on_every_axis() -> None:
 def test_couplings_are_printed() -> None:
     text = str(_graph())
     assert "cut by equal shares:\n  4 steps of 3 of first, 1 of blocks.0.qkv, 1 of blocks.1.qkv" in text
+
+
+def test_sizes_that_the_code_found_unequal_stay_so() -> None:
+    found = case("compared_sizes")
+    plan = found.graph.plan({"wide": range(6)})
+    edits = {edit.name: edit.after for edit in plan.edits if not edit.path}
+    assert edits["outer"] == 6 != edits["inner"]
+    assert_equal_masked(found.model, cut(found.model, plan), plan, found.call())

@@ -155,9 +155,26 @@ class Numbers(nn.Module):
         return out
 
 
+class Compared(nn.Module):
+    """Projects where two sizes differ, and must go on doing so when they meet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.outer = 6, 12
+        self.first, self.wide, self.last = nn.Linear(5, 6), nn.Linear(6, 12), nn.Linear(12, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.gelu(self.first(x))
+        if self.inner != self.outer:
+            y = self.wide(y)
+        out: Tensor = self.last(y.view(-1, self.outer))
+        return out
+
+
 _TOKENS, _VECTOR, _IMAGE = tokens(6, 5), vector(6), image(3, 5, 5)
 
 ENTRIES = {
+    "compared_sizes": Entry(build=Compared, arguments=vector(5), axes={"first": 6, "wide": 12}),
     **{
         f"coupled_heads_{how}": Entry(build=partial(Stack, how), arguments=_TOKENS, axes={"first": 12})
         for how in ("tensor", "attribute", "number", "cosine")

@@ -175,10 +175,8 @@ class Literal(nn.Module):
             x = F.pad(x[:, :-2], (1, 1))
         elif self.how == "layer_norm":
             x = F.layer_norm(x, (12,))
-        elif self.how == "zeros":
-            x = x + torch.ones(x.shape[0], 12, dtype=x.dtype)
         else:
-            x = x * x.shape[1]
+            x = x + torch.ones(x.shape[0], 12, dtype=x.dtype)
         out: Tensor = self.last(F.gelu(self.hidden(F.gelu(x))))
         return out
 
@@ -275,12 +273,15 @@ ENTRIES = {
         f"literal_{how}": Entry(
             build=partial(Literal, how), arguments=_IN, axes=_HIDDEN, fixed=(rf"first\.weight\[0\].*{_HERE}",)
         )
-        for how in ("view", "split", "split_int", "expand", "pad", "layer_norm", "number")
+        for how in ("view", "split", "split_int", "expand", "pad", "layer_norm")
     },
     **{
         f"derived_{how}": Entry(build=partial(Derived, how), arguments=_IN, axes=_HIDDEN)
-        for how in ("parts", "halves", "scale", "nested")
+        for how in ("parts", "halves", "scale")
     },
+    "derived_nested": Entry(
+        build=lambda: Derived("nested"), arguments=_IN, axes=_HIDDEN, zeroing="a sum without weights reads ones"
+    ),
     "literal_zeros": Entry(
         build=lambda: Literal("zeros"), arguments=_IN, axes=_HIDDEN, fixed=(rf"first\.weight\[0\].*{_HERE}",)
     ),
