@@ -164,7 +164,10 @@ def test_an_optimizer_that_flattens_all_parameters_is_refused() -> None:
 @pytest.mark.parametrize("example", [3, "x", [torch.ones(2, 3, 8, 8)]])
 def test_an_example_of_another_kind_is_refused(example: Any) -> None:
     model, optimizer, plan, _ = trained()
-    with unchanged(model, optimizer), pytest.raises(SecateursError, match=r"example: wanted a tensor, tuple or mapping"):
+    with (
+        unchanged(model, optimizer),
+        pytest.raises(SecateursError, match=r"example: wanted a tensor, tuple or mapping"),
+    ):
         apply(model, plan, optimizer=optimizer, inplace=True, example=example)
 
 
