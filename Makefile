@@ -22,6 +22,7 @@ test-slow: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/surgery.py
+	$(BIN)/python -m benchmarks.tracing
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
