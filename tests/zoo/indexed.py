@@ -137,6 +137,21 @@ class Shared(nn.Module):
         return out
 
 
+class Nothing(nn.Module):
+    """Rows chosen by their values, and none is found."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.gelu(self.first(x))
+        rows = (x[:, 0] > 1e9).nonzero()[:, 0]
+        y[rows] = 2 * y[rows]
+        out: Tensor = self.last(y)
+        return out
+
+
 _IN = vector(6)
 _BOTH = {"first": 8, "hidden": 7}
 _HERE = r"indexed\.py:\d+"
@@ -144,6 +159,7 @@ _STUCK = ("computed", "number", "elsewhere", "listed", "literal", "random", "mas
 _STREAM = {"stem": 8, "branch:branch": 5, "last": 6}
 
 ENTRIES = {
+    "index_nothing": Entry(build=Nothing, arguments=vector(6), axes={"first": 8}),
     **{
         f"reorder_{how}": Entry(build=partial(Reordered, how), arguments=_IN, axes=_BOTH)
         for how in ("index", "last", "select", "gather", "along", "fill", "put", "sized_put", "scatter")

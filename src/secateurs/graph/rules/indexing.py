@@ -23,6 +23,8 @@ def known_values(call: Call, index: Tensor, dim: int) -> IntArray | None:
     A trace knows them from the model, for its tensors are empty; a masked run reads them.
     """
     if not call.tracing:
+        if not index.numel():  # nothing was found to write or to read
+            return np.zeros(index.shape[dim], dtype=np.int64)
         values: IntArray = index.movedim(dim, 0).reshape(index.shape[dim], -1)[:, 0].cpu().long().numpy()
         return values
     info = call.mode.info(index)
