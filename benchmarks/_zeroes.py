@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_map_only
 
 from benchmarks.libraries import Call
 from secateurs.graph import Graph, Plan, untouched
-from secateurs.graph._outputs import handed_on
+from secateurs.graph.model._outputs import handed_on
 from secateurs.surgery import apply, relative_error
 
 __all__ = ["Zeroes", "against_zeroes", "inexact_axes"]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from secateurs import SecateursError, criteria, prune, select
 from secateurs.graph import Plan, rebuild_inputs, trace
-from secateurs.graph._inputs import describe_inputs
+from secateurs.graph.model._inputs import describe_inputs
 from secateurs.surgery import _apply, _verify, apply, load, masked, relative_error, save
 from secateurs.surgery._cut import cut_model
 

@@ -1,19 +1,19 @@
 """What may be cut: the traced graph, its axes, its cost under any plan, and plans."""
 
-from secateurs.graph._arguments import arguments_of
 from secateurs.graph._axes import Axis, Fixed, Kind, Member
 from secateurs.graph._cost import Cost
-from secateurs.graph._coupling import Coupling
 from secateurs.graph._graph import Graph
-from secateurs.graph._inputs import rebuild_inputs
 from secateurs.graph._mode import LabelMode
-from secateurs.graph._outputs import Outputs, handed_on, tensors_in
 from secateurs.graph._plan import Cut, Edit, Plan, Renumber, Scatter
-from secateurs.graph._structure import map_tensors
-from secateurs.graph._tensors import convert, module_at, plain_tensors, tensors_of
 from secateurs.graph._trace import free_attention, masked_run, trace
-from secateurs.graph._untouched import untouched
-from secateurs.graph._wrappers import readable, unwrapped
+from secateurs.graph.model._arguments import arguments_of
+from secateurs.graph.model._inputs import rebuild_inputs
+from secateurs.graph.model._outputs import Outputs, handed_on, tensors_in
+from secateurs.graph.model._structure import map_tensors
+from secateurs.graph.model._tensors import convert, module_at, plain_tensors, tensors_of
+from secateurs.graph.model._untouched import untouched
+from secateurs.graph.model._wrappers import readable, unwrapped
+from secateurs.graph.sizes._coupling import Coupling
 
 __all__ = [
     "Axis",

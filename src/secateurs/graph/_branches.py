@@ -16,9 +16,9 @@ from torch import nn
 
 from secateurs.graph._axes import branch_atoms
 from secateurs.graph._labels import Algebra, Label
-from secateurs.graph._provenance import Attribute, TensorSize, attributes_in, labels_in
 from secateurs.graph._record import Branch, Info, Mark, Passage, Product, Record, SizeUse, Storage
-from secateurs.graph._tensors import module_at
+from secateurs.graph.model._tensors import module_at
+from secateurs.graph.sizes._provenance import Attribute, TensorSize, attributes_in, labels_in
 
 __all__ = ["find_branches"]
 

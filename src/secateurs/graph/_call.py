@@ -12,7 +12,6 @@ from torch import Tensor
 from secateurs.graph._indices import Integers
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._masks import MaskAlgebra, is_gone
-from secateurs.graph._provenance import Operation, TensorSize, user_frame
 from secateurs.graph._record import (
     Info,
     Labels,
@@ -25,6 +24,7 @@ from secateurs.graph._record import (
     constant_factor,
     touch,
 )
+from secateurs.graph.sizes._provenance import Operation, TensorSize, user_frame
 
 __all__ = ["Call", "Rule", "Run"]
 

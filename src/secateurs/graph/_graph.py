@@ -14,16 +14,16 @@ from secateurs._errors import PlanError
 from secateurs._nearest import nearest_hint
 from secateurs.graph._axes import Axis, Fixed, draft_axes, find_fixed, name_axes
 from secateurs.graph._cost import Cost, CostModel, Weight
-from secateurs.graph._coupling import Coupling, EqualShares, number_marks, size_labels, tie_attributes
-from secateurs.graph._inputs import describe_inputs
 from secateurs.graph._labels import Algebra, Label
-from secateurs.graph._modules import declared_sizes
 from secateurs.graph._plan import Cut, Edit, Plan, Renumber
-from secateurs.graph._provenance import attributes_in
 from secateurs.graph._record import Info, Record
 from secateurs.graph._scatters import narrow_sizes, scatters
-from secateurs.graph._solve import Conflict, Kept, SizeSolver
-from secateurs.graph._tensors import module_at, modules_of, plain_tensors, tensors_of
+from secateurs.graph.model._inputs import describe_inputs
+from secateurs.graph.model._modules import declared_sizes
+from secateurs.graph.model._tensors import module_at, modules_of, plain_tensors, tensors_of
+from secateurs.graph.sizes._coupling import Coupling, EqualShares, number_marks, size_labels, tie_attributes
+from secateurs.graph.sizes._provenance import attributes_in
+from secateurs.graph.sizes._solve import Conflict, Kept, SizeSolver
 
 __all__ = ["Graph"]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from secateurs._errors import VerifyError
 from secateurs.graph._labels import Label, Reason
-from secateurs.graph._provenance import user_frame
+from secateurs.graph.sizes._provenance import user_frame
 
 __all__ = ["MaskAlgebra", "is_gone", "mask_of"]
 

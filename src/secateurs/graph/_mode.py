@@ -13,10 +13,10 @@ from secateurs.graph._indices import Integers
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._masks import MaskAlgebra, is_gone
 from secateurs.graph._meta import Shadows
-from secateurs.graph._outputs import Outputs
-from secateurs.graph._provenance import user_frame
 from secateurs.graph._record import FOREVER, Info, Record, touch
+from secateurs.graph.model._outputs import Outputs
 from secateurs.graph.rules import is_composite, rule_for, unknown
+from secateurs.graph.sizes._provenance import user_frame
 
 __all__ = ["LabelMode"]
 

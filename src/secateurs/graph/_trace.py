@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 
 from secateurs._errors import GraphError, SecateursError
-from secateurs.graph._arguments import arguments_of
 from secateurs.graph._branches import find_branches
 from secateurs.graph._graph import Graph
 from secateurs.graph._grounds import FakeGround, Ground, MetaGround, RealGround
@@ -18,17 +17,18 @@ from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._masks import MaskAlgebra, mask_of
 from secateurs.graph._meta import common_device
 from secateurs.graph._mode import LabelMode
-from secateurs.graph._multihead import FreeMultiheadAttention
-from secateurs.graph._outputs import Outputs, handed_on, tensors_in
-from secateurs.graph._provenance import tag_attributes
 from secateurs.graph._record import Info, Moment, Passage, Record
-from secateurs.graph._sizes import SizeMode
-from secateurs.graph._structure import map_tensors
-from secateurs.graph._tensors import follow_ties, modules_of, plain_tensors, registered_tensors, tensors_of
 from secateurs.graph._unread import settle_reads
-from secateurs.graph._untouched import untouched
-from secateurs.graph._wrappers import readable
 from secateurs.graph._zeroed import zero_branches
+from secateurs.graph.model._arguments import arguments_of
+from secateurs.graph.model._multihead import FreeMultiheadAttention
+from secateurs.graph.model._outputs import Outputs, handed_on, tensors_in
+from secateurs.graph.model._structure import map_tensors
+from secateurs.graph.model._tensors import follow_ties, modules_of, plain_tensors, registered_tensors, tensors_of
+from secateurs.graph.model._untouched import untouched
+from secateurs.graph.model._wrappers import readable
+from secateurs.graph.sizes._mode import SizeMode
+from secateurs.graph.sizes._provenance import tag_attributes
 
 __all__ = ["free_attention", "masked_run", "trace"]
 

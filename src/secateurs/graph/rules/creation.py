@@ -7,9 +7,9 @@ import numpy as np
 from secateurs.graph._call import Call
 from secateurs.graph._labels import Label
 from secateurs.graph._masks import MaskAlgebra
-from secateurs.graph._provenance import TensorSize, user_frame
 from secateurs.graph._record import SizeUse
 from secateurs.graph.rules._registry import register
+from secateurs.graph.sizes._provenance import TensorSize, user_frame
 
 _UNSIZED = np.zeros((0, 1), dtype=np.int64)
 """Takes the place of a dim without units in the list of dims that came into being."""

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from secateurs.graph._call import Call
 from secateurs.graph._labels import IntArray, Label
-from secateurs.graph._provenance import user_frame
 from secateurs.graph.rules._registry import elementwise, register, unknown
+from secateurs.graph.sizes._provenance import user_frame
 
 __all__ = ["known_values", "picked"]
 

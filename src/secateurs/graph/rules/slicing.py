@@ -6,8 +6,8 @@ import numpy as np
 
 from secateurs.graph._call import Call
 from secateurs.graph._labels import Label
-from secateurs.graph._provenance import user_frame
 from secateurs.graph.rules._registry import register
+from secateurs.graph.sizes._provenance import user_frame
 
 
 @register("slice")

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from secateurs.graph._structure import is_object, is_plain, parts_of
+from secateurs.graph.model._structure import is_object, is_plain, parts_of
 
 __all__ = ["Outputs", "State", "handed_on", "tensors_in"]
 

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from secateurs.graph._provenance import Tagged, TensorSize, user_frame
-from secateurs.graph._scopes import Handler, bound, flat, named, scoped
+from secateurs.graph.sizes._provenance import Tagged, TensorSize, user_frame
+from secateurs.graph.sizes._scopes import Handler, bound, flat, named, scoped
 
 if TYPE_CHECKING:  # the mode holds the table of handlers
-    from secateurs.graph._sizes import SizeMode
+    from secateurs.graph.sizes._mode import SizeMode
 
 __all__ = ["GROWTH"]
 

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from secateurs.graph._labels import Label
-from secateurs.graph._provenance import Tagged
-from secateurs.graph._scopes import Handler, bound, flat, named, scoped, sized
+from secateurs.graph.sizes._provenance import Tagged
+from secateurs.graph.sizes._scopes import Handler, bound, flat, named, scoped, sized
 
 if TYPE_CHECKING:  # the mode holds the table of handlers
-    from secateurs.graph._sizes import SizeMode
+    from secateurs.graph.sizes._mode import SizeMode
 
 __all__ = ["SLICES"]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from secateurs._errors import GraphError, WrapperWarning
-from secateurs.graph._tensors import modules_of, registered_tensors
+from secateurs.graph.model._tensors import modules_of, registered_tensors
 
 __all__ = ["readable", "unwrapped"]
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from secateurs.graph._provenance import Tagged, user_frame
+from secateurs.graph.sizes._provenance import Tagged, user_frame
 
 if TYPE_CHECKING:  # the mode holds the table of handlers
-    from secateurs.graph._sizes import SizeMode
+    from secateurs.graph.sizes._mode import SizeMode
 
 __all__ = ["Handler", "bound", "flat", "named", "scoped", "sized"]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._plan import Edit
-from secateurs.graph._provenance import (
+from secateurs.graph._record import Record, SizeUse
+from secateurs.graph.sizes._provenance import (
     Attribute,
     Expression,
     Operation,
@@ -17,7 +18,6 @@ from secateurs.graph._provenance import (
     evaluate,
     labels_in,
 )
-from secateurs.graph._record import Record, SizeUse
 
 __all__ = ["Conflict", "Kept", "SizeSolver"]
 

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from secateurs.graph import _provenance as provenance
 from secateurs.graph._labels import Label
-from secateurs.graph._provenance import (
+from secateurs.graph.sizes import _provenance as provenance
+from secateurs.graph.sizes._provenance import (
     COMPARISONS,
     Attribute,
     Expression,

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from secateurs.graph._structure import is_object, parts_of
-from secateurs.graph._tensors import follow_ties
+from secateurs.graph.model._structure import is_object, parts_of
+from secateurs.graph.model._tensors import follow_ties
 
 __all__ = ["untouched"]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from secateurs import SecateursError, cost, latency
 from secateurs.graph import Graph, trace
-from secateurs.graph._structure import map_tensors
+from secateurs.graph.model._structure import map_tensors
 from secateurs.surgery import apply
 
 

@@ -2,7 +2,7 @@
 
 While a model is traced, the integer attributes of its modules are replaced by integers that remember their module
 and name, `tensor.shape` hands out integers that remember the tensor's labels, and arithmetic between them builds
-expressions. What the code does with them, `_sizes.py` sees.
+expressions. What the code does with them, `_mode.py` sees.
 """
 
 import operator
@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from secateurs.graph._labels import Label
-from secateurs.graph._tensors import modules_of
+from secateurs.graph.model._tensors import modules_of
 
 __all__ = [
     "COMPARISONS",
@@ -234,7 +234,7 @@ def user_frame() -> str:
 
 
 # The separator keeps out packages whose names only begin alike.
-_MACHINERY = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, __file__))
+_MACHINERY = tuple(f"{folder}{os.sep}" for folder in (Path(torch.__file__).parent, Path(__file__).parents[1]))
 
 
 def labels_in(expression: Expression) -> list[Label]:

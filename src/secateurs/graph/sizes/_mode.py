@@ -19,11 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from secateurs.graph._growth import GROWTH
 from secateurs.graph._labels import Label
 from secateurs.graph._masks import is_gone
 from secateurs.graph._mode import LabelMode
-from secateurs.graph._provenance import (
+from secateurs.graph._record import Labels, NumberUse, SizeUse
+from secateurs.graph._wholes import WHOLES, run_whole
+from secateurs.graph.sizes._growth import GROWTH
+from secateurs.graph.sizes._provenance import (
     COMPARISONS,
     Expression,
     Operation,
@@ -34,10 +36,8 @@ from secateurs.graph._provenance import (
     labels_in,
     user_frame,
 )
-from secateurs.graph._record import Labels, NumberUse, SizeUse
-from secateurs.graph._scopes import Handler, bound, flat, named
-from secateurs.graph._slices import SLICES
-from secateurs.graph._wholes import WHOLES, run_whole
+from secateurs.graph.sizes._scopes import Handler, bound, flat, named
+from secateurs.graph.sizes._slices import SLICES
 
 __all__ = ["SizeMode"]
 

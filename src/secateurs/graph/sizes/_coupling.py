@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from secateurs.graph._axes import Draft
 from secateurs.graph._labels import Algebra, Label
-from secateurs.graph._provenance import Attribute, attributes_in, labels_in
 from secateurs.graph._record import Mark, Record, SizeUse
-from secateurs.graph._solve import Conflict, SizeSolver
+from secateurs.graph.sizes._provenance import Attribute, attributes_in, labels_in
+from secateurs.graph.sizes._solve import Conflict, SizeSolver
 
 __all__ = ["Coupling", "EqualShares", "number_marks", "size_labels", "tie_attributes"]
 

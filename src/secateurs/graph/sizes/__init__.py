@@ -1,0 +1,1 @@
+"""Where the sizes in a model's code come from, and what that means for a cut."""
