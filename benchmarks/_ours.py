@@ -42,7 +42,7 @@ def ours(model: nn.Module, call: Call, record: Record) -> None:
     record.note(error=proof.error, tolerance=proof.tolerance, precision=proof.precision, verified=report.verified)
     record.note(reacts=proof.reacts, refilled=proof.random_weights)
     record.stage("zeroes")
-    record.note(**_zeroes(model, call, graph))
+    record.note(**_zeroes(model, call, graph, proof.tolerance))
     record.stage("done")
     record.note(peak_bytes=peak_bytes())
 
@@ -117,7 +117,7 @@ def _short(why: str) -> str:
     return re.sub(r"[^\s,;()]*/(?=(?:torchvision|timm|transformers|torch|secateurs)/)", "", why)
 
 
-def _zeroes(model: nn.Module, call: Call, graph: sec.Graph) -> dict[str, Any]:
+def _zeroes(model: nn.Module, call: Call, graph: sec.Graph, floor: float) -> dict[str, Any]:
     """Half of the exact axes cut, against zeros in the dense weights."""
     others = inexact_axes(graph)
     if all(axis.name in others or axis.kind == "branch" for axis in graph.axes):
@@ -126,5 +126,5 @@ def _zeroes(model: nn.Module, call: Call, graph: sec.Graph) -> dict[str, Any]:
         plan = sec.select(graph, sec.criteria.Magnitude()(graph), scope={"*": 0.5}, protect=others)
     except sec.SecateursError as error:
         return {"zeroes": f"refused: {_short(str(error))[:300]}"}
-    found = against_zeroes(model, call, plan)
+    found = against_zeroes(model, call, plan, floor)
     return {"zeroes": found.error, "zeroes_hold": found.holds, "zeroes_reaction": found.reaction}
