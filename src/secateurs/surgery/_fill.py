@@ -26,8 +26,8 @@ def fill_random(model: nn.Module, *, seed: int) -> None:
 
 
 def _of_moderate_size(values: Tensor, dims: int, name: str) -> Tensor:
+    if name.endswith(("var", "std")):
+        return values.abs() + 0.5
     if dims > 1:
         return values * math.sqrt(2 / max(1, values[0].numel()))
-    if name.endswith("var"):
-        return values.abs() + 0.5
     return 1 + 0.3 * values if name.endswith("weight") else 0.2 * values
