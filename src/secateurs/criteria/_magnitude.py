@@ -71,12 +71,16 @@ class Magnitude(Criterion):
     def score(self, graph: Graph, batches: Iterable[Any] | None, loss: Loss | None) -> Mapping[str, Tensor]:
         """See the class."""
         del batches, loss
-        return {axis.name: self._score(graph, axis) for axis in graph.axes}
+        known: dict[tuple[str, int], FloatArray] = {}
+        return {axis.name: self._score(graph, axis, known) for axis in graph.axes}
 
-    def _score(self, graph: Graph, axis: Axis) -> Tensor:
+    def _score(self, graph: Graph, axis: Axis, known: dict[tuple[str, int], FloatArray]) -> Tensor:
         members = _producers(graph, axis)
         tensors = [graph.tensor(member.path) for member in members]
-        norms = [_norms(tensor, member, self.p) for tensor, member in zip(tensors, members, strict=True)]
+        for tensor, member in zip(tensors, members, strict=True):
+            if (member.path, member.dim) not in known:  # a producer of a sum makes a stream and a branch
+                known[member.path, member.dim] = _norms(tensor, member, self.p)
+        norms = [known[member.path, member.dim][member.positions] for member in members]
         units = np.concatenate([member.units for member in members])
         scores = _combine(np.concatenate(norms), units, axis.size, self.p)
         if self.normalize is not None:
@@ -96,7 +100,7 @@ def _producers(graph: Graph, axis: Axis) -> Sequence[Member]:
 
 @torch.no_grad()
 def _norms(tensor: Tensor, member: Member, p: float) -> FloatArray:
-    """The norm over all other dims, at each of the member's positions; float32 at least."""
+    """The norm over all other dims, at each position of the member's dim; float32 at least."""
     if tensor.is_meta:
         cure = "Load the model's weights before scoring."
         raise PlanError(member.path, wanted="weights with values", got="a meta tensor", cure=cure)
@@ -107,7 +111,7 @@ def _norms(tensor: Tensor, member: Member, p: float) -> FloatArray:
     if p > 2 or not _is_safe(norms):
         norms = _scaled_norms(values, p)
     per_position: FloatArray = norms.cpu().double().numpy()
-    return per_position[member.positions]
+    return per_position
 
 
 def _is_safe(norms: Tensor) -> bool:
