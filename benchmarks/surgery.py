@@ -42,7 +42,7 @@ def ours(model: nn.Module, x: Tensor, verify: bool) -> None:
 def theirs(model: nn.Module, x: Tensor) -> None:
     """Torch-Pruning's build and step at the same channel ratio."""
     pruning = import_module("torch_pruning")
-    head = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+    head = [module for module in model.modules() if isinstance(module, (nn.Linear, nn.Conv2d))][-1]
     importance = pruning.importance.GroupMagnitudeImportance(p=2)
     pruner = pruning.pruner.BasePruner(model, x, importance=importance, pruning_ratio=0.5, ignored_layers=[head])
     pruner.step()

@@ -19,6 +19,7 @@ from tests.zoo import ZOO
 DATA_DEPENDENT = (
     *("experts_where", "experts_one_hot", "experts_mask", "experts_loop"),
     "data_dependent",
+    "index_nothing",
     "reorder_listed",
     "reorder_mask",
 )

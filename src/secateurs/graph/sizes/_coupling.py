@@ -161,7 +161,8 @@ class EqualShares:
     def _join(self, node: tuple[int, ...], conflict: Conflict) -> None:
         for member in node:
             self._node[member] = node
-        self._why[node] = f"computed from each other at {conflict.where}"
+        how = "computed from each other" if len(node) > 1 else "taken in multiples only"
+        self._why[node] = f"{how} at {conflict.where}"
 
     def _mended(self, node: tuple[int, ...], conflict: Conflict) -> tuple[int, ...] | None:
         """The node joined with others until the conflicting group of uses holds, and all groups that this touches."""
