@@ -65,7 +65,7 @@ class Graph:
         self._by_name = {axis.name: axis for axis in self.axes}
         tensors = tensors_of(model)
         self.shapes: Mapping[str, tuple[int, ...]] = {path: tuple(tensors[path].shape) for path in weights}
-        self.counts = CostModel(algebra, record, _weigh(model, weights))
+        self.counts = CostModel(algebra, record, _weigh(tensors, weights))
 
     @cached_property
     def fixed(self) -> tuple[Fixed, ...]:
@@ -323,9 +323,8 @@ def _aliases(model: nn.Module) -> dict[str, str]:
     return aliases
 
 
-def _weigh(model: nn.Module, weights: Mapping[str, Info]) -> list[Weight]:
+def _weigh(tensors: Mapping[str, Tensor], weights: Mapping[str, Info]) -> list[Weight]:
     found = []
-    tensors = tensors_of(model)
     for path, info in weights.items():
         tensor, is_parameter, labels = tensors[path], isinstance(tensors[path], nn.Parameter), info.labels
         factor = 1

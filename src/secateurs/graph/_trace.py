@@ -114,7 +114,7 @@ def _run(
         weights, tensors = _weights(model, algebra)
         given = tensors
         if ground.replaces_weights:
-            tensors = _replace_weights(model, ground.stand_in)
+            tensors = _replace_weights(model, given, ground.stand_in)
         args, kwargs = map_tensors(ground.stand_in, (args, kwargs))
         roots = {id(tensor): weights[path] for path, tensor in tensors.items()}
         mode = LabelMode(algebra, roots, record=record, values=countable(given, weights), shadows=ground.shadows)
@@ -217,8 +217,10 @@ def _weights(model: nn.Module, algebra: Algebra) -> tuple[dict[str, Info], dict[
     return weights, tensors
 
 
-def _replace_weights(model: nn.Module, stand_in: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
-    """Put stand-ins in the place of all parameters and buffers; returns them by path."""
+def _replace_weights(
+    model: nn.Module, given: Mapping[str, Tensor], stand_in: Callable[[Tensor], Tensor]
+) -> dict[str, Tensor]:
+    """Put stand-ins in the place of all parameters and buffers; returns what is then in the place of `given`."""
     made: dict[int, Tensor] = {}
     for module in model.modules():
         for registry in (module._parameters, module._buffers):
@@ -228,7 +230,7 @@ def _replace_weights(model: nn.Module, stand_in: Callable[[Tensor], Tensor]) -> 
                         made[id(tensor)] = stand_in(tensor)
                     registry[name] = made[id(tensor)]  # type: ignore[assignment]
     follow_ties(model.modules(), made)
-    return tensors_of(model)
+    return {path: made.get(id(tensor), tensor) for path, tensor in given.items()}
 
 
 @contextmanager
