@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from secateurs.graph import Graph, trace
-from secateurs.graph.rules import RULES, rule_for
+from secateurs.graph.rules import RULES, register, rule_for
 from secateurs.surgery import relative_error
 from tests.surgery._proof import LARGEST_ERROR, assert_equal_masked, cut, outputs, randomised, third, zeroed
 
@@ -248,3 +248,8 @@ def test_a_fixed_factor_of_a_product_is_reported() -> None:
     whys = [entry.why for entry in graph.fixed if (entry.path, entry.dim) == ("first.weight", 0)]
     assert len(whys) == 1
     assert whys[0].startswith("in one factor, size 4 is written in the code at")
+
+
+def test_an_operator_has_one_rule() -> None:
+    with pytest.raises(ValueError, match=r"mm has a rule already, in secateurs\.graph\.rules\.contraction"):
+        register("mm")(lambda call: None)

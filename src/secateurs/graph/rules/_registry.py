@@ -30,6 +30,9 @@ def register(*names: str) -> Callable[[Rule], Rule]:
 
     def add(rule: Rule) -> Rule:
         for name in names:
+            known = RULES.get(f"aten::{name}", rule)
+            if known is not rule:
+                raise ValueError(f"{name} has a rule already, in {known.__module__}")
             RULES[f"aten::{name}"] = RULES[f"aten::{name}_"] = rule
         return rule
 

@@ -49,7 +49,7 @@ def sized_label(call: Call, size: int, asked: tuple[Any, str] | None) -> Label |
 
 
 @register("arange", "linspace", "eye", "rand", "randn", "randint", "scalar_tensor", "empty_strided", "tril_indices")
-@register("new_empty_strided", "randperm", "triu_indices", "logspace", "normal", "bartlett_window", "hann_window")
+@register("new_empty_strided", "randperm", "triu_indices", "logspace", "bartlett_window", "hann_window")
 def create(call: Call) -> None:
     """No dim of the result has units: what it is combined with stays."""
     call.assign([None for _ in call.out.shape])

@@ -31,15 +31,3 @@ def bag(call: Call) -> None:
     # The positions that a maximum came from are [bags, width] too.
     widths = [width if tensor.dim() == 2 else None for tensor in call.out]
     call.assign(*[[None, label][-tensor.dim() :] for tensor, label in zip(call.out, widths, strict=True)])
-
-
-@register("grid_sampler_2d", "grid_sampler_3d", "cudnn_grid_sampler")
-def sample(call: Call) -> None:
-    """Input [N, C, *spatial], places [N, *out, spatial]: every channel is read at the same places."""
-    call.uncounted()
-    data, places = call.args[:2]
-    labels = call.labels(data)
-    call.unify(labels[0], call.labels(places)[0])
-    for label in (*labels[2:], *call.labels(places)[1:]):
-        call.fix(label, "places to read from")
-    call.assign([*labels[:2], *[None for _ in labels[2:]]])

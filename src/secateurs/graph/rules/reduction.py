@@ -104,7 +104,7 @@ def along(call: Call) -> None:
     call.assign(*[labels for _ in results])
 
 
-@register("tril", "triu", "trace", "_linalg_svd", "_linalg_eigh", "linalg_eig", "linalg_qr", "linalg_inv_ex")
+@register("trace", "_linalg_svd", "_linalg_eigh", "linalg_eig", "linalg_qr", "linalg_inv_ex")
 @register("linalg_cholesky_ex", "_linalg_det", "_linalg_slogdet", "_linalg_solve_ex", "linalg_lu_factor_ex")
 @register("linalg_matrix_exp", "linalg_pinv", "_pdist_forward")
 def square(call: Call) -> None:

@@ -18,7 +18,7 @@ def view_as_real(call: Call) -> None:
     call.assign_view([*call.labels(call.args[0]), None])
 
 
-@register("_conj", "_neg_view", "resolve_conj", "resolve_neg", "_conj_physical", "conj_physical")
+@register("_conj", "_neg_view", "resolve_neg", "_conj_physical", "conj_physical")
 def conjugate(call: Call) -> None:
     """Every number in its place."""
     call.assign_view(call.labels(call.args[0]))

@@ -57,9 +57,10 @@ def max_unpool(call: Call) -> None:
     call.assign([*labels[:-spatial], *[None for _ in range(spatial)]])
 
 
-@register("grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "_grid_sampler_2d_cpu_fallback")
+@register("grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "_grid_sampler_2d_cpu_fallback", "cudnn_grid_sampler")
 def grid_sampler(call: Call) -> None:
     """Data [N, C, *space] read at places [N, *out, dims]."""
+    call.uncounted()
     data, places = call.args[:2]
     labels, given = call.labels(data), call.labels(places)
     call.unify(labels[0], given[0])
