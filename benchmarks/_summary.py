@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.libraries import MODELS
+
 __all__ = ["page"]
 
 Row = dict[str, Any]
@@ -18,7 +20,8 @@ _PACKAGES = ("torch", "torchvision", "timm", "transformers", "torch-pruning")
 _TEXT = """\
 # Any model: analysed, cut by half, proved
 
-`python benchmarks/prunability.py` over {n} models of {libraries}, with `torch-pruning==1.6.1` importable, then
+`python benchmarks/prunability.py` over {n} of the {listed} listed models of
+{libraries}, with `torch-pruning==1.6.1` importable, then
 `--limit 0 --write docs/results/prunability.md`. Commit {commits}. {machine}
 
 Every model runs in a process of its own on one thread, with parameters and buffers filled at random, and with no hints:
@@ -46,6 +49,7 @@ def page(rows: Mapping[tuple[str, str], Row]) -> str:
     peers = {name: row for (name, tool), row in rows.items() if tool == "theirs"}
     head = _TEXT.format(
         n=len(mine),
+        listed=len(MODELS),
         libraries=", ".join(sorted({name.partition("/")[0] for name in mine})),
         commits=", ".join(sorted({str(row.get("commit")) for row in mine.values()})),
         machine=_machine(),

@@ -22,6 +22,7 @@ __all__ = [
     "T5",
     "TEXT",
     "TWO_TOWERS",
+    "Options",
     "both",
     "causal",
     "entry",

@@ -12,6 +12,7 @@ from benchmarks.libraries._transformers_entry import (
     STAGES,
     TEXT,
     TWO_TOWERS,
+    Options,
     both,
     entry,
     pixels,
@@ -21,6 +22,13 @@ from benchmarks.libraries._transformers_entry import (
 )
 
 __all__ = ["PERCEPTION"]
+
+_PYRAMID: Options = {
+    "hidden_sizes": [16, 24, 32, 40],
+    "num_attention_heads": [1, 2, 4, 5],
+    "depths": [1, 1, 1, 1],
+    "decoder_hidden_size": 36,
+}
 
 _VISION = (
     entry("ViTForImageClassification", partial(pixels, 32), IMAGE),
@@ -44,12 +52,7 @@ _VISION = (
     entry(
         "SegformerForSemanticSegmentation",
         partial(pixels, 64),
-        {
-            "hidden_sizes": [16, 24, 32, 40],
-            "num_attention_heads": [1, 2, 4, 5],
-            "depths": [1, 1, 1, 1],
-            "decoder_hidden_size": 36,
-        },
+        _PYRAMID,
     ),
     entry(
         "PvtForImageClassification",
@@ -131,12 +134,7 @@ _VISION = (
     entry(
         "GLPNForDepthEstimation",
         partial(pixels, 64),
-        {
-            "hidden_sizes": [16, 24, 32, 40],
-            "num_attention_heads": [1, 2, 4, 5],
-            "depths": [1, 1, 1, 1],
-            "decoder_hidden_size": 36,
-        },
+        _PYRAMID,
     ),
     entry(
         "HieraForImageClassification",

@@ -43,6 +43,7 @@ def test_saving_leaves_the_model_alone(tmp_path: Path) -> None:
     result = apply(model, plan)
     with unchanged(result.model):
         save(result, tmp_path / "model.safetensors")
+    assert (tmp_path / "model.safetensors").exists()
 
 
 def test_a_model_never_cut_is_saved_too(tmp_path: Path) -> None:
@@ -87,6 +88,7 @@ def test_inference_mode_gives_models_that_train(saved: Path) -> None:
     with torch.inference_mode():
         loaded = load(saved, DENSE)
     loaded(torch.randn(2, 3, 8, 8)).sum().backward()
+    assert all(parameter.grad is not None for parameter in loaded.parameters())
 
 
 # ---------------------------------------------------------------------- damaged, foreign, of another model
