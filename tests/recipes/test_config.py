@@ -9,7 +9,7 @@ import pytest
 from secateurs import SecateursError
 from secateurs.data import DataOptions
 from secateurs.recipes import Recipe, parse, schema
-from secateurs.recipes._stages import TrainStage, expand
+from secateurs.recipes.stages import TrainStage, expand
 from secateurs.training import TrainOptions
 
 RECIPE: dict[str, Any] = {

@@ -11,8 +11,9 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from secateurs._errors import SecateursError
 from secateurs.data import DataOptions
 from secateurs.recipes._overrides import override
-from secateurs.recipes._stages import STRICT, STRICT_DATACLASS, Count, Name, PruneStage, Stage, TrainStage, expand
+from secateurs.recipes._section import STRICT, STRICT_DATACLASS, Count, Name
 from secateurs.recipes._validate import validate
+from secateurs.recipes.stages import PruneStage, Stage, TrainStage, expand
 
 __all__ = ["BatchesSection", "DataSection", "ModelSection", "Recipe", "parse", "schema"]
 

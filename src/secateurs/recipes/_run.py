@@ -12,12 +12,9 @@ from secateurs._errors import ConfigError, SecateursError
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._directory import RunDirectory
 from secateurs.recipes._environment import commit, environment, versions
-from secateurs.recipes._measure import run_measure
-from secateurs.recipes._prune import run_prune
 from secateurs.recipes._session import Session, open_session
-from secateurs.recipes._stages import MeasureStage, PruneStage, Step, TrainStage
 from secateurs.recipes._summary import summarise
-from secateurs.recipes._train import CHECKPOINT_FILE, run_train
+from secateurs.recipes.stages import CHECKPOINT_FILE
 
 __all__ = ["RunOptions", "run_once"]
 
@@ -105,7 +102,7 @@ def _carry_out(session: Session) -> None:
     for step in session.steps[len(done) :]:
         session.notify(f"{step.name}: {step.stage.describe()}")
         directory.start_step(step.name)
-        directory.finish_step(step.name, _results(session, step))
+        directory.finish_step(step.name, step.stage.run(session, step))
         (directory.folder(step.name) / CHECKPOINT_FILE).unlink(missing_ok=True)
     results = {step.name: directory.entry(step.name)["results"] for step in session.steps}
     directory.state["summary"] = summarise(session.steps, results)
@@ -122,13 +119,3 @@ def _draw(session: Session) -> None:
         write_plots(session.directory.path)
     except ConfigError as error:
         session.notify(f"no pictures: {error}")
-
-
-def _results(session: Session, step: Step) -> dict[str, Any]:
-    match step.stage:
-        case TrainStage() as stage:
-            return run_train(session, step, stage)
-        case PruneStage() as stage:
-            return run_prune(session, step, stage)
-        case MeasureStage() as stage:
-            return run_measure(session, step, stage)

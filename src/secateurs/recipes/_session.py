@@ -1,26 +1,22 @@
 """The live objects of one run: data, device, and the model as the stages have left it."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from secateurs import criteria
 from secateurs.data import Augment, Batches, BatchOptions, ImageSet, Splits, load
 from secateurs.graph import trace
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._directory import RunDirectory
 from secateurs.recipes._model import build_model
-from secateurs.recipes._stages import PruneStage, Step, TrainStage, expand
-from secateurs.surgery import load as load_cut
+from secateurs.recipes._seeds import stage_seed
+from secateurs.recipes.stages import MODEL_FILE, Step, expand
 from secateurs.surgery import save
 from secateurs.training import resolve_device
 
-__all__ = ["Session", "open_session", "stage_seed"]
-
-_MODEL_FILE = "model.safetensors"
+__all__ = ["Session", "open_session"]
 
 
 @dataclass
@@ -65,20 +61,18 @@ class Session:
 
     def save_model(self, step: Step) -> None:
         """Write the model as the stage leaves it; it carries the plans that lead to it from the dense one."""
-        save(self.model, self.directory.folder(step.name) / _MODEL_FILE)
+        save(self.model, self.directory.folder(step.name) / MODEL_FILE)
 
     def restored(self, count: int) -> nn.Module:
         """The model as the first `count` stages left it, from the files alone."""
         dense = _initial(self.recipe, self.splits)
-        changed = [step for step in self.steps[:count] if isinstance(step.stage, TrainStage | PruneStage)]
-        if not changed:
-            return dense.to(self.device)
-        file = self.directory.folder(changed[-1].name) / _MODEL_FILE
-        return load_cut(file, lambda: dense).to(self.device)
+        changed = [step for step in self.steps[:count] if step.stage.changes]
+        model = changed[-1].stage.restore(self, changed[-1], dense) if changed else dense
+        return model.to(self.device)
 
     def first_cut(self) -> Step | None:
-        """The first prune stage."""
-        return next((step for step in self.steps if isinstance(step.stage, PruneStage)), None)
+        """The first stage that makes the model smaller."""
+        return next((step for step in self.steps if step.stage.cuts), None)
 
     def _batches(self, images: ImageSet, options: BatchOptions, *, seed: int) -> Batches:
         return Batches(
@@ -101,9 +95,7 @@ def open_session(
     """Load the data and build the model; everything that the recipe names is tried here, before any work."""
     steps = expand(recipe.stages)
     for step in steps:
-        if isinstance(step.stage, PruneStage):
-            section = step.stage.criterion_section
-            criteria.build(section.name, **section.options)
+        step.stage.check()
     device = resolve_device(recipe.device)
     splits = load(recipe.data)
     session = Session(
@@ -118,11 +110,6 @@ def open_session(
     )
     trace(session.model, args=(session.example(),))  # a network that cannot take these images says so here
     return session
-
-
-def stage_seed(seed: int, index: int) -> int:
-    """A seed of the stage's own. Hashed, because `seed + index` would repeat another run's stages."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{index}".encode()).digest()[:4], "little") >> 1
 
 
 def _initial(recipe: Recipe, splits: Splits) -> nn.Module:

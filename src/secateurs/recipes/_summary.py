@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from secateurs.recipes._stages import MeasureStage, PruneStage, Step
+from secateurs.recipes.stages import Step
 
 __all__ = ["summarise"]
 
@@ -12,12 +12,12 @@ __all__ = ["summarise"]
 def summarise(steps: Sequence[Step], results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The `summary` of run.json from the results of all stages, by stage name.
 
-    `before` is the model at the first prune stage (None without one), `after` the last measurement. `asked` and
+    `before` is the model at the first stage that cuts (None without one), `after` the last measurement. `asked` and
     `removed` are fractions of the model before the first cut: two cuts of a half remove three quarters.
     """
-    last = [step for step in steps if isinstance(step.stage, MeasureStage)][-1]
+    last = [step for step in steps if step.stage.measures][-1]
     measured = results[last.name]
-    cuts = [step for step in steps if isinstance(step.stage, PruneStage)]
+    cuts = [step for step in steps if step.stage.cuts]
     if not cuts:
         return {"before": None, "after": measured["after"], "asked": {}, "removed": {}, "verified": None}
     before = {**results[cuts[0].name]["before"], **measured.get("before", {})}

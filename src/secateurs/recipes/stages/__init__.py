@@ -1,0 +1,21 @@
+"""What is done in a run: one file for each type of stage, and the table of them."""
+
+from secateurs.recipes.stages._base import CHECKPOINT_FILE, MODEL_FILE, StageType, Step
+from secateurs.recipes.stages._measure import MeasureStage
+from secateurs.recipes.stages._prune import CriterionSection, PruneStage
+from secateurs.recipes.stages._table import RepeatStage, Stage, expand
+from secateurs.recipes.stages._train import TrainStage
+
+__all__ = [
+    "CHECKPOINT_FILE",
+    "MODEL_FILE",
+    "CriterionSection",
+    "MeasureStage",
+    "PruneStage",
+    "RepeatStage",
+    "Stage",
+    "StageType",
+    "Step",
+    "TrainStage",
+    "expand",
+]

@@ -1,0 +1,58 @@
+"""The stage `measure`."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, Field
+
+from secateurs.cost import Latency, latency, latency_pair
+from secateurs.recipes._figures import figures
+from secateurs.recipes._section import STRICT, Count, Name
+from secateurs.recipes.stages._base import StageType, Step
+
+if TYPE_CHECKING:
+    from secateurs.recipes._session import Session
+
+__all__ = ["MeasureStage"]
+
+
+class MeasureStage(StageType, BaseModel):
+    """Measure test accuracy, cost and latency of the model as it is."""
+
+    model_config = STRICT
+    changes: ClassVar[bool] = False
+    measures: ClassVar[bool] = True
+    type: Literal["measure"]
+    name: Name | None = None
+    latency: bool = True
+    """Measure latency too, alternating with the model before the first cut where there was one."""
+    batch_sizes: tuple[Count, ...] = Field(default=(1, 64), min_length=1)
+    """Batch sizes whose latency is measured; `latency_ms` in the summary is that of the first."""
+
+    def describe(self) -> str:
+        """The stage in a few words."""
+        return "measure accuracy, cost" + (" and latency" if self.latency else "")
+
+    def run(self, session: "Session", step: Step) -> dict[str, Any]:
+        """What the model can do and costs now, with latency beside that of the model before the first cut.
+
+        Both are timed in turns in this process, so that whatever else the machine does hits both alike.
+        """
+        results: dict[str, Any] = {"after": figures(session, session.model)}
+        if not self.latency:
+            return results
+        first = session.first_cut()
+        args = (session.example(),)
+        if first is None or first.index > step.index:
+            now = latency(session.model, args, batch_sizes=self.batch_sizes)
+            results["after"] |= _times(now)
+        else:
+            pair = latency_pair(session.restored(first.index), session.model, args, batch_sizes=self.batch_sizes)
+            results |= {"before": _times(pair.a), "after": results["after"] | _times(pair.b)}
+        return results
+
+
+def _times(measured: Latency) -> dict[str, Any]:
+    rows: Sequence[dict[str, Any]] = [asdict(row) for row in measured.rows]
+    return {"latency_ms": rows[0]["median_ms"], "latency": rows, "latency_warmup": measured.warmup}

@@ -1,0 +1,156 @@
+"""The stage `prune`."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import torch.nn.functional as F
+from pydantic import BaseModel, Field, model_validator
+
+from secateurs import criteria
+from secateurs.graph import Axis, Graph, Plan, trace
+from secateurs.recipes._figures import figures
+from secateurs.recipes._handover import hand_on, held_optimizer
+from secateurs.recipes._section import STRICT, Count, Name, Ratio
+from secateurs.recipes._seeds import stage_seed
+from secateurs.recipes.stages._base import StageType, Step
+from secateurs.selection import select
+from secateurs.surgery import apply
+
+if TYPE_CHECKING:
+    from secateurs.recipes._session import Session
+
+__all__ = ["CriterionSection", "PruneStage"]
+
+
+class CriterionSection(BaseModel):
+    """A criterion with options, such as `{name: magnitude, options: {p: 1}}`."""
+
+    model_config = STRICT
+    name: str
+    """One of `secateurs.criteria.names()`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class PruneStage(StageType, BaseModel):
+    """Cut the model. Each ratio in `remove` is the fraction taken from the model as this stage finds it."""
+
+    model_config = STRICT
+    cuts: ClassVar[bool] = True
+    type: Literal["prune"]
+    name: Name | None = None
+    criterion: str | CriterionSection = "magnitude"
+    """Which units matter: a name, or a name with options."""
+    remove: dict[Literal["macs", "params", "bytes", "units"], Ratio] | None = None
+    """Fraction to remove of each; may be left out only where `scope` gives ratios by axis."""
+    scope: Literal["global", "layerwise"] | dict[str, Ratio] = "global"
+    """Compare units over the whole model, within each axis, or remove these fractions of these axes."""
+    protect: tuple[str, ...] = ()
+    """Patterns of axes that stay whole, such as `fc*`."""
+    floor: Count | Ratio = 1
+    """Units that every axis keeps at least, or the fraction of them."""
+    multiple_of: Count = 1
+    """Kept sizes are multiples of this."""
+    kinds: tuple[str, ...] | None = None
+    """Only axes of these kinds are cut."""
+    verify: bool = True
+    """Prove that the cut model equals the masked dense one."""
+    keep_optimizer: bool = False
+    """Cut the last train stage's optimizer along and let the next train stage go on with its momentum."""
+
+    @model_validator(mode="after")
+    def _says_how_much(self) -> Self:
+        if not self.remove and not isinstance(self.scope, dict):
+            raise ValueError("`remove` (such as {macs: 0.5}), or `scope` with a ratio for each axis")
+        return self
+
+    def describe(self) -> str:
+        """The stage in a few words."""
+        asked = self.remove or (self.scope if isinstance(self.scope, dict) else {})
+        ratios = ", ".join(f"{100 * ratio:g} % of {name}" for name, ratio in asked.items())
+        return f"remove {ratios} by {self.criterion_section.name}"
+
+    @property
+    def budget(self) -> dict[str, float] | None:
+        """`remove`, its keys as plain text."""
+        return None if self.remove is None else {str(name): ratio for name, ratio in self.remove.items()}
+
+    @property
+    def criterion_section(self) -> CriterionSection:
+        """The criterion in its long form."""
+        return CriterionSection(name=self.criterion) if isinstance(self.criterion, str) else self.criterion
+
+    @property
+    def hands_on(self) -> bool:
+        """A kept optimizer goes into the cut and out of it again."""
+        return self.keep_optimizer
+
+    def check(self) -> None:
+        """There is such a criterion with such options."""
+        criteria.build(self.criterion_section.name, **self.criterion_section.options)
+
+    def run(self, session: "Session", step: Step) -> dict[str, Any]:
+        """Score, select, cut, prove; the results for run.json."""
+        before, example = figures(session, session.model), (session.example(),)
+        graph = trace(session.model, args=example)
+        plan = _plan(session, step, self, graph)
+        optimizer = held_optimizer(session, step) if self.keep_optimizer else None
+        result = apply(session.model, plan, optimizer=optimizer, verify=self.verify, example=example)
+        session.model = result.model
+        plan.save(session.directory.folder(step.name) / "plan.json")
+        session.save_model(step)
+        if optimizer is not None:
+            hand_on(session, step, optimizer)
+        # Branch axes stand for units that other axes count already.
+        counted = [axis for axis in graph.axes if axis.kind != "branch" or "branch" in (self.kinds or ())]
+        axes = [_Kept.of(axis, plan) for axis in counted]
+        return {
+            "before": before,
+            "after": figures(session, session.model),
+            "asked": self.budget or {},
+            "removed": _removed(plan, axes),
+            "verified": result.report.error,
+            "axes": [asdict(axis) for axis in axes],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """What an axis keeps of what the stage found."""
+
+    name: str
+    kind: str
+    size: int
+    kept: int
+
+    @classmethod
+    def of(cls, axis: Axis, plan: Plan) -> Self:
+        gone = len(plan.removed.get(axis.name, ()))
+        return cls(name=axis.name, kind=axis.kind, size=axis.size, kept=axis.size - gone)
+
+
+def _plan(session: "Session", step: Step, stage: PruneStage, graph: Graph) -> Plan:
+    section = stage.criterion_section
+    options = dict(section.options)
+    if hasattr(criteria.build(section.name, **options), "seed"):
+        # Another seed of the recipe is another draw, unless the recipe says which.
+        options.setdefault("seed", stage_seed(session.recipe.seed, step.index))
+    criterion = criteria.build(section.name, **options)
+    batches = session.evaluation_batches(session.splits.train)
+    return select(
+        graph,
+        criterion(graph, batches=batches, loss=F.cross_entropy),
+        remove=stage.budget,
+        scope=stage.scope,
+        protect=stage.protect,
+        floor=stage.floor,
+        multiple_of=stage.multiple_of,
+        kinds=stage.kinds,
+    )
+
+
+def _removed(plan: Plan, axes: Sequence[_Kept]) -> dict[str, float]:
+    """Fractions of the model as the stage found it."""
+    pairs = {name: (getattr(plan.before, name), getattr(plan.cost, name)) for name in ("macs", "params", "bytes")}
+    pairs["units"] = (sum(axis.size for axis in axes), sum(axis.kept for axis in axes))
+    return {name: 1 - after / before if before else 0.0 for name, (before, after) in pairs.items()}

@@ -1,0 +1,49 @@
+"""The table of stage types, and the flat list of steps that a recipe comes to."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, Field
+
+from secateurs.recipes._section import STRICT, Count
+from secateurs.recipes.stages._base import Step
+from secateurs.recipes.stages._measure import MeasureStage
+from secateurs.recipes.stages._prune import PruneStage
+from secateurs.recipes.stages._train import TrainStage
+
+__all__ = ["RepeatStage", "Stage", "expand"]
+
+
+class RepeatStage(BaseModel):
+    """Do `stages` several times. A prune stage inside removes its ratio of what is left, each time."""
+
+    model_config = STRICT
+    type: Literal["repeat"]
+    times: Count
+    stages: tuple["Stage", ...] = Field(min_length=1)
+
+
+Work: TypeAlias = TrainStage | PruneStage | MeasureStage
+"""One row for each type of stage; `repeat` is not carried out, it is written out."""
+Stage: TypeAlias = Annotated[Work | RepeatStage, Field(discriminator="type")]
+RepeatStage.model_rebuild()
+
+
+def expand(stages: Sequence[Stage]) -> tuple[Step, ...]:
+    """Repeats written out and numbered; a run that does not end in a measurement gets one."""
+    flat = list(_flat(stages))
+    if not flat or not flat[-1].measures:
+        flat.append(MeasureStage(type="measure"))
+    return tuple(
+        Step(index=index, name=f"{index:02d}-{stage.name or stage.type}", stage=stage)
+        for index, stage in enumerate(flat)
+    )
+
+
+def _flat(stages: Sequence[Stage]) -> Iterator[Work]:
+    for stage in stages:
+        if isinstance(stage, RepeatStage):
+            for _ in range(stage.times):
+                yield from _flat(stage.stages)
+        else:
+            yield stage

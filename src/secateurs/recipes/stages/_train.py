@@ -1,0 +1,89 @@
+"""The stage `train`."""
+
+from dataclasses import asdict, field, fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked_dataclass
+from pydantic.json_schema import SkipJsonSchema
+from torch.optim import Optimizer
+
+from secateurs._errors import ConfigError
+from secateurs.recipes._handover import hand_on, held_optimizer
+from secateurs.recipes._section import STRICT_DATACLASS, Name
+from secateurs.recipes._seeds import stage_seed
+from secateurs.recipes.stages._base import CHECKPOINT_FILE, StageType, Step
+from secateurs.training import EpochRecord, TrainOptions, evaluate, make_optimizer, train
+
+if TYPE_CHECKING:
+    from secateurs.recipes._session import Session
+
+__all__ = ["TrainStage"]
+
+
+# Inherits, so that every option of the training room is an option of the stage, with nothing said twice.
+@checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
+class TrainStage(StageType, TrainOptions):
+    """Train the model: every option of `TrainOptions`; `seed` and `device` come from the recipe."""
+
+    type: Literal["train"]
+    name: Name | None = None
+    seed: SkipJsonSchema[Annotated[int, Field(exclude=True)]] = field(default=0, init=False)
+    device: SkipJsonSchema[Annotated[str, Field(exclude=True)]] = field(default="auto", init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            super().__post_init__()
+        except ConfigError as error:  # pydantic knows where in the file this is, the options do not
+            raise ValueError(str(error)) from error
+
+    def describe(self) -> str:
+        """The stage in a few words."""
+        return f"train {self.epochs} epochs, {self.optimizer}, lr {self.lr:g}"
+
+    def options(self, *, seed: int, device: str) -> TrainOptions:
+        """The training options of this stage in a run with that seed on that device."""
+        plain = {option.name: getattr(self, option.name) for option in fields(TrainOptions)}
+        return TrainOptions(**{**plain, "seed": seed, "device": device})
+
+    def optimizer_over(self, session: "Session", step: Step) -> Optimizer:
+        """A fresh optimizer over the model as it is now."""
+        return make_optimizer(session.model, self._options_in(session, step))
+
+    def run(self, session: "Session", step: Step) -> dict[str, Any]:
+        """Train from the stage's checkpoint, or from the start; the results for run.json.
+
+        The checkpoint is left for the run to remove once run.json says that the stage is finished: killed in
+        between, the stage is done again from its last epoch, which costs nothing.
+        """
+        directory, validation = session.directory, session.splits.validation
+
+        def log(record: EpochRecord) -> None:
+            directory.log_epochs(step.name, [asdict(record)])
+            directory.tick(step.name)
+
+        result = train(
+            session.model,
+            session.training_batches(step, channels_last=self.channels_last),
+            self._options_in(session, step),
+            validation=session.evaluation_batches(validation) if len(validation) else None,
+            checkpoint=directory.folder(step.name) / CHECKPOINT_FILE,
+            optimizer=held_optimizer(session, step),
+            on_epoch=log,
+            progress=session.progress,
+        )
+        # A kill between a checkpoint and its line leaves the line out; the history has it.
+        directory.log_epochs(step.name, [asdict(record) for record in result.history])
+        session.save_model(step)
+        hand_on(session, step, result.optimizer)
+        last = result.history[-1]
+        seen = evaluate(session.model, session.evaluation_batches(session.splits.test), device=str(session.device))
+        return {
+            "epochs": len(result.history),
+            "train_accuracy": last.train_accuracy,
+            "validation_accuracy": last.validation_accuracy,
+            "test_accuracy": seen.accuracy,
+        }
+
+    def _options_in(self, session: "Session", step: Step) -> TrainOptions:
+        return self.options(seed=stage_seed(session.recipe.seed, step.index), device=str(session.device))
