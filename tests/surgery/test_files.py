@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from secateurs import SecateursError
+from secateurs._files import load_tensors, save_tensors
 from secateurs.surgery import apply, load, save
 from tests.surgery._proof import outputs
 from tests.surgery._state import unchanged
@@ -106,19 +106,16 @@ def void(_value: object) -> None:
 
 def _tensors(change: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> Damage:
     def damage(path: Path) -> None:
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata()
-        save_file(change(load_file(path)), path, metadata)
+        tensors, metadata = load_tensors(path)
+        save_tensors(path, change(tensors), metadata)
 
     return damage
 
 
 def _plans(change: Callable[[Any], Any]) -> Damage:
     def damage(path: Path) -> None:
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            metadata = json.loads(file.metadata()["secateurs"])
-        metadata["plans"] = json.dumps(change(json.loads(metadata["plans"])))
-        save_file(load_file(path), path, {"secateurs": json.dumps(metadata)})
+        tensors, metadata = load_tensors(path)
+        save_tensors(path, tensors, {"plans": json.dumps(change(json.loads(metadata["plans"])))})
 
     return damage
 
@@ -138,6 +135,10 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "truncated body": (_bytes(lambda content: content[:-9]), "wanted a whole safetensors file"),
     "longer": (_bytes(lambda content: content + b"more"), "wanted a whole safetensors file"),
     "noise": (_bytes(lambda content: bytes(range(256)) * 8), "wanted a whole safetensors file"),
+    "a byte of a weight changed": (
+        _bytes(lambda content: content[:-1] + bytes([content[-1] ^ 1])),
+        "wanted a whole safetensors file, got content that its SHA-256 does not fit",
+    ),
     "missing": (lambda path: path.unlink(), "wanted a safetensors file, got no such file"),
     "a tensor missing": (
         _tensors(lambda tensors: {k: v for k, v in tensors.items() if k != "a1.weight"}),
