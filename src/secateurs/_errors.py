@@ -1,11 +1,15 @@
 """Errors that say where, what was wanted, what was found, and what to do about it."""
 
+import signal
+
 __all__ = [
     "BudgetError",
+    "CheckpointWarning",
     "ConfigError",
     "DataError",
     "FileError",
     "GraphError",
+    "Interrupted",
     "PlanError",
     "SecateursError",
     "TrainingError",
@@ -59,6 +63,26 @@ class FileError(SecateursError):
 
 class TrainingError(SecateursError):
     """Training cannot go on."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint is damaged, and training goes on from the one before it."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM came, and what could be saved has been saved.
+
+    A `KeyboardInterrupt`, so that `except Exception` does not swallow it and code that knows Ctrl-C knows this too.
+    """
+
+    def __init__(self, received: signal.Signals) -> None:
+        self.received = received
+        super().__init__(f"interrupted by {received.name}")
+
+    @property
+    def exit_code(self) -> int:
+        """What a process that ends for this reason leaves with: 130 for SIGINT, 143 for SIGTERM."""
+        return 128 + int(self.received)
 
 
 class WrapperWarning(UserWarning):
