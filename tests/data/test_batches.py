@@ -8,7 +8,8 @@ from torch import Tensor
 
 from secateurs._errors import DataError
 from secateurs.data import Augment, Batches, BatchOptions, ImageSet
-from secateurs.data._augment import augmented
+from secateurs.data._draws import Draws
+from secateurs.data._window import windowed
 from tests.data.making import image_set
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
@@ -111,7 +112,7 @@ def test_a_loop_keeps_the_epoch_that_it_began_with() -> None:
 def test_every_result_is_a_window_of_the_padded_image(flip: bool, crop: int, shape: tuple[int, int]) -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (30, 3, *shape), dtype=torch.uint8, generator=generator)
-    out = augmented(images, torch.arange(30), (0, 0), Augment(crop=crop, flip=flip))
+    out = windowed(images, Draws((0, 0), torch.arange(30)), Augment(crop=crop, flip=flip))
     seen = set()
     for image, result in zip(images, out, strict=True):
         padded = torch.nn.functional.pad(image, (crop,) * 4)
@@ -131,7 +132,7 @@ def test_every_result_is_a_window_of_the_padded_image(flip: bool, crop: int, sha
 def test_flips_are_half_and_offsets_uniform_and_independent() -> None:
     count, crop = 20_000, 1
     ramp = (torch.arange(25, dtype=torch.uint8) + 1).view(1, 1, 5, 5).expand(count, 1, 5, 5)
-    out = augmented(ramp, torch.arange(count), (0, 0), Augment(crop=crop, flip=True))
+    out = windowed(ramp, Draws((0, 0), torch.arange(count)), Augment(crop=crop, flip=True))
     # The centre tells the offsets, its neighbours whether it was mirrored.
     centre = out[:, 0, 2, 2].long() - 1
     mirrored = (out[:, 0, 2, 1] > out[:, 0, 2, 3]).long()

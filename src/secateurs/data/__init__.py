@@ -1,9 +1,20 @@
 """Images for training and judging: loaded once, divided by a seed, batched on the device."""
 
-from secateurs.data._augment import Augment
+from secateurs.data._augment import Augment, Blur, ColourJitter, ResizedCrop
 from secateurs.data._batches import Batches, BatchOptions
 from secateurs.data._image_set import ImageSet, Splits
 from secateurs.data._load import load
 from secateurs.data._options import DataOptions
 
-__all__ = ["Augment", "BatchOptions", "Batches", "DataOptions", "ImageSet", "Splits", "load"]
+__all__ = [
+    "Augment",
+    "BatchOptions",
+    "Batches",
+    "Blur",
+    "ColourJitter",
+    "DataOptions",
+    "ImageSet",
+    "ResizedCrop",
+    "Splits",
+    "load",
+]

@@ -53,4 +53,8 @@ def _signed(value: int) -> int:
 
 
 def _mix_int(state: int) -> int:
-    return int(mix(torch.tensor(_signed(state)))) & _MASK
+    # Python's own numbers: a tensor of one element takes thirty times as long.
+    z = (state + _GAMMA) & _MASK
+    z = ((z ^ (z >> 30)) * _FIRST) & _MASK
+    z = ((z ^ (z >> 27)) * _SECOND) & _MASK
+    return z ^ (z >> 31)

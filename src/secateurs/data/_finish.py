@@ -1,0 +1,83 @@
+"""From the uint8 images of a batch to what a network is fed."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from secateurs._errors import DataError
+from secateurs.data._augment import Augment
+from secateurs.data._boxes import central_boxes, random_boxes
+from secateurs.data._colour import recoloured
+from secateurs.data._cutout import cut_out
+from secateurs.data._draws import Draws
+from secateurs.data._resample import resampled
+from secateurs.data._window import windowed
+
+__all__ = ["Finisher"]
+
+
+class Finisher:
+    """Size, augmentation, normalisation: each image by its own random numbers, whatever else is in the batch.
+
+    Args:
+        augment: what is done, and in which order.
+        fit: side that images are brought to where `augment` does not say; None for images that stay as they are.
+        mean: per channel, of pixels scaled to 0..1.
+        std: the same.
+        channels_last: memory format of the result.
+    """
+
+    def __init__(
+        self, *, augment: Augment, fit: int | None, mean: Sequence[float], std: Sequence[float], channels_last: bool
+    ) -> None:
+        self._augment, self._channels_last = augment, channels_last
+        self._fit = None if augment.resized_crop is not None else fit
+        # (x / 255 - mean) / std as one product and one sum.
+        spread = torch.tensor(list(std), dtype=torch.float64)
+        centre = torch.tensor(list(mean), dtype=torch.float64)
+        self._scale = (1 / (255 * spread)).float().view(1, -1, 1, 1)
+        self._shift = (-centre / spread).float().view(1, -1, 1, 1)
+
+    def to(self, device: torch.device) -> "Finisher":
+        """This, with its numbers on `device`."""
+        self._scale, self._shift = self._scale.to(device), self._shift.to(device)
+        return self
+
+    def side(self) -> int | None:
+        """The size that `sized` brings images to; None where it leaves them as they are."""
+        crop = self._augment.resized_crop
+        return self._fit if crop is None else crop.size
+
+    def check(self, size: tuple[int, int]) -> None:
+        """Refuse what images of `size` (height, width) cannot be given."""
+        side, crop = self.side(), self._augment.crop
+        least = min(size) if side is None else side
+        if self._augment.crop_padding == "reflect" and crop >= least:
+            raise DataError(
+                "augment.crop",
+                wanted=f"less than the image's {least} pixels, because the border mirrors them",
+                got=str(crop),
+                cure="Change augment.crop, or set augment.crop_padding to zeros.",
+            )
+
+    def sized(self, images: Tensor, draws: Draws) -> Tensor:
+        """uint8 [B, C, H, W], brought to the batch's size."""
+        side = self.side()
+        if side is None:
+            return images
+        height, width = (torch.full((len(images),), extent, device=images.device) for extent in images.shape[2:])
+        crop = self._augment.resized_crop
+        boxes = central_boxes(height, width, side) if crop is None else random_boxes(draws, height, width, crop)
+        return resampled(images, boxes, side)
+
+    def finished(self, images: Tensor, draws: Draws) -> Tensor:
+        """uint8 [B, C, H, W] of the batch's size to normalised float32."""
+        images = windowed(images, draws, self._augment)
+        if self._augment.recolours:
+            x = recoloured(images.float().mul_(1 / 255), draws, self._augment).mul(255 * self._scale).add_(self._shift)
+        else:
+            x = images.float().mul_(self._scale).add_(self._shift)
+        if self._augment.cutout:
+            x = cut_out(x, draws, self._augment.cutout)
+        return x.contiguous(memory_format=torch.channels_last) if self._channels_last else x

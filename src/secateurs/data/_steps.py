@@ -1,0 +1,45 @@
+"""Which images a step of an epoch takes."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from secateurs.data._hash import keyed_order
+
+__all__ = ["Steps"]
+
+_SHUFFLE = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """The order of an epoch and its division into batches; the same however images are held.
+
+    Attributes:
+        indices: int64 [N], the index of each image.
+        batch_size: images in a batch.
+        seed: of the order.
+        shuffle: another order in each epoch.
+        drop_last: leave out a last batch that is not full.
+    """
+
+    indices: Tensor
+    batch_size: int
+    seed: int
+    shuffle: bool
+    drop_last: bool
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.indices), self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
+
+    def order(self, epoch: int) -> Tensor:
+        """Positions of all images in the order of `epoch`, int64 [N]."""
+        if self.shuffle:
+            return keyed_order((self.seed, epoch, _SHUFFLE), self.indices)
+        return torch.arange(len(self.indices), device=self.indices.device)
+
+    def positions(self, order: Tensor, step: int) -> Tensor:
+        """Positions of the images of one step."""
+        return order[step * self.batch_size : (step + 1) * self.batch_size]
