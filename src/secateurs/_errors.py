@@ -18,6 +18,9 @@ __all__ = [
 ]
 
 
+_LONGEST = 1200
+
+
 class SecateursError(Exception):
     """Base of every error that Secateurs raises on purpose.
 
@@ -30,7 +33,18 @@ class SecateursError(Exception):
 
     def __init__(self, where: str, *, wanted: str, got: str, cure: str) -> None:
         self.where, self.wanted, self.got, self.cure = where, wanted, got, cure
+        where, wanted, got, cure = map(_readable, (where, wanted, got, cure))
         super().__init__(f"{where}: wanted {wanted}, got {got}. {cure}")
+
+
+def _readable(part: str) -> str:
+    """Fit for a terminal: what a damaged file holds may be megabytes long, or steer the terminal."""
+    if len(part) > _LONGEST:
+        part = f"{part[: _LONGEST - 200]} [...] {part[-150:]}"
+    if part.isprintable():
+        return part
+    # Lone surrogates and invisible characters too: neither can be printed everywhere.
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in part)
 
 
 class GraphError(SecateursError):

@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from secateurs._errors import ConfigError, SecateursError
 from secateurs._nearest import nearest_hint
+from secateurs.recipes._plain import check_plain
 
 __all__ = ["nearest", "validate"]
 
@@ -20,6 +21,7 @@ _MISSING = {"missing", "missing_argument", "missing_keyword_only_argument"}
 
 def validate(kind: type[T], value: Any, *, source: str) -> T:
     """`value`, as read from YAML, checked and turned into a `kind`; `source` names the file in errors."""
+    check_plain(value, source=source)
     adapter: TypeAdapter[T] = TypeAdapter(kind)
     # Through JSON, because there strict types still take a list for a tuple and text for a path.
     text = json.dumps(value, default=str)
