@@ -101,11 +101,13 @@ class Augment:
     cutout: int = 0
 
     def __post_init__(self) -> None:
-        _check(self.crop >= 0, "crop", "0 or more pixels", self.crop)
-        _check(self.crop_padding in ("zeros", "reflect"), "crop_padding", "'zeros' or 'reflect'", self.crop_padding)
-        _check_probability("flip", self.flip)
-        _check_probability("grayscale", self.grayscale)
-        _check(self.cutout >= 0, "cutout", "0 or more pixels", self.cutout)
+        _check(self.crop >= 0, "augment.crop", "0 or more pixels", self.crop)
+        _check(
+            self.crop_padding in ("zeros", "reflect"), "augment.crop_padding", "'zeros' or 'reflect'", self.crop_padding
+        )
+        _check_probability("augment.flip", self.flip)
+        _check_probability("augment.grayscale", self.grayscale)
+        _check(self.cutout >= 0, "augment.cutout", "0 or more pixels", self.cutout)
 
     @property
     def flip_probability(self) -> float:
@@ -124,4 +126,4 @@ def _check_probability(option: str, value: float) -> None:
 
 def _check(right: bool, option: str, wanted: str, got: Any) -> None:
     if not right:
-        raise DataError(f"augment.{option}", wanted=wanted, got=repr(got), cure=f"Change augment.{option}.")
+        raise DataError(option, wanted=wanted, got=repr(got), cure=f"Change {option}.")

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 
 from secateurs._errors import SecateursError
 from secateurs.data import DataOptions
+from secateurs.recipes._batches import BatchesSection
 from secateurs.recipes._overrides import override
 from secateurs.recipes._section import STRICT, STRICT_DATACLASS, Count, Name
 from secateurs.recipes._validate import validate
@@ -50,18 +51,6 @@ class DataSection(DataOptions):
                 check()
         except SecateursError as error:  # pydantic knows where in the file this is, the options do not
             raise ValueError(str(error)) from error
-
-
-class BatchesSection(BaseModel):
-    """How training images become batches."""
-
-    model_config = STRICT
-    size: Count = 128
-    """Images in a batch."""
-    crop: int = Field(default=0, ge=0)
-    """Random crops after padding by so many pixels of zeros."""
-    flip: bool = False
-    """Random horizontal flips."""
 
 
 class Recipe(BaseModel):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from secateurs.data import Augment, Batches, BatchOptions, ImageSet, Splits, load
+from secateurs.data import Batches, BatchOptions, ImageSet, Splits, load
 from secateurs.graph import trace
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._directory import RunDirectory
@@ -45,14 +45,15 @@ class Session:
         options = BatchOptions(
             device=str(self.device),
             shuffle=True,
-            augment=Augment(crop=section.crop, flip=section.flip),
+            augment=section.augment(),
             channels_last=channels_last,
         )
         return self._batches(self.splits.train, options, seed=stage_seed(self.recipe.seed, step.index))
 
     def evaluation_batches(self, images: ImageSet) -> Batches:
         """In order, as they are."""
-        return self._batches(images, BatchOptions(device=str(self.device), shuffle=False), seed=0)
+        options = BatchOptions(device=str(self.device), shuffle=False, fit=self.recipe.batches.fit())
+        return self._batches(images, options, seed=0)
 
     def example(self) -> Tensor:
         """One test image as a batch of one."""

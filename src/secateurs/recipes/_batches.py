@@ -1,0 +1,74 @@
+"""How a recipe says what batches are made of."""
+
+from dataclasses import fields
+
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from secateurs._errors import DataError
+from secateurs.data import Augment, Blur, ColourJitter, ResizedCrop
+from secateurs.recipes._section import STRICT_DATACLASS, Count
+
+__all__ = ["BatchesSection"]
+
+
+# Each inherits, so that every option of the data room is an option here, with nothing said twice. Pydantic knows where
+# in the file a wrong value stands, the options do not; it takes a ValueError from them.
+@checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
+class ResizedCropSection(ResizedCrop):
+    """Random resized crops: every option of `ResizedCrop`."""
+
+    def __post_init__(self) -> None:
+        try:
+            super().__post_init__()
+        except DataError as error:
+            raise ValueError(str(error)) from error
+
+
+@checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
+class ColourSection(ColourJitter):
+    """Random colours: every option of `ColourJitter`."""
+
+    def __post_init__(self) -> None:
+        try:
+            super().__post_init__()
+        except DataError as error:
+            raise ValueError(str(error)) from error
+
+
+@checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
+class BlurSection(Blur):
+    """Random blur: every option of `Blur`."""
+
+    def __post_init__(self) -> None:
+        try:
+            super().__post_init__()
+        except DataError as error:
+            raise ValueError(str(error)) from error
+
+
+@checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
+class BatchesSection(Augment):
+    """How training images become batches: their number, and every option of `Augment`."""
+
+    size: Count = 128
+    """Images in a batch."""
+    resized_crop: ResizedCropSection | None = None
+    """A random rectangle brought to one size; where images are judged, their centre is brought to it."""
+    colour: ColourSection | None = None
+    """Random brightness, contrast, saturation and hue."""
+    blur: BlurSection | None = None
+    """Gaussian blur."""
+
+    def __post_init__(self) -> None:
+        try:
+            super().__post_init__()
+        except DataError as error:
+            raise ValueError(str(error)) from error
+
+    def augment(self) -> Augment:
+        """What is done to training images."""
+        return Augment(**{option.name: getattr(self, option.name) for option in fields(Augment)})
+
+    def fit(self) -> int | None:
+        """The side that images are brought to where they are judged; None for what they are."""
+        return None if self.resized_crop is None else self.resized_crop.size
