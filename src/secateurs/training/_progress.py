@@ -1,15 +1,20 @@
-"""What a person sees while training runs: a bar on a terminal, one line per epoch elsewhere."""
+"""What a person sees while training runs: a live display on a terminal, one line per epoch elsewhere."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from secateurs.training._duration import duration
+from secateurs.training._pace import Pace
 from secateurs.training._records import EpochRecord
+from secateurs.training._screen import Row, screen
 
-__all__ = ["Reporter", "reporting"]
+__all__ = ["BarReporter", "LineReporter", "Progress", "Reporter", "reporting", "terminal"]
+
+_SAY_SECONDS = 60.0  # in a log, the time left is said at least this often where epochs are long
 
 
 class Reporter(Protocol):
@@ -20,19 +25,43 @@ class Reporter(Protocol):
     def epoch(self, record: EpochRecord) -> None: ...
 
 
+class Progress(Protocol):
+    """A display of its own, of which a training is a part."""
+
+    def training(self, *, epochs: int, steps: int, done: int, at: int) -> AbstractContextManager[Reporter]: ...
+
+
 @contextmanager
 def reporting(
-    progress: bool, *, epochs: int, steps: int, done: int, console: Console | None = None
+    progress: bool | Progress, *, epochs: int, steps: int, done: int, at: int = 0, console: Console | None = None
 ) -> Iterator[Reporter]:
-    """The reporter that fits: silent without `progress`; it writes to standard error, as progress should."""
-    console = console or Console(stderr=True)
+    """The reporter that fits: silent without `progress`; it writes to standard error, as progress should.
+
+    Args:
+        progress: whether to show any, or the display that this training is a part of.
+        done: epochs that are done already.
+        at: steps of the next epoch that are done already.
+    """
+    if not isinstance(progress, bool):
+        with progress.training(epochs=epochs, steps=steps, done=done, at=at) as reporter:
+            yield reporter
+        return
+    console = console or terminal()
+    pace = Pace(epochs=epochs, steps=steps, done=done, at=at)
     if not progress:
         yield _Silent()
     elif not console.is_terminal:
-        yield _Lines(console)
+        yield LineReporter(console, pace)
     else:
-        with _bar(console) as bar:
-            yield _Bar(bar, epochs=epochs, steps=steps, done=done)
+        bar = BarReporter(pace)
+        with screen(console, lambda: [bar.row]):
+            yield bar
+        bar.leave(console)
+
+
+def terminal() -> Console:
+    """Standard error; no terminal in a notebook, where a live display would need widgets."""
+    return Console(stderr=True, highlight=False)
 
 
 class _Silent:
@@ -43,48 +72,68 @@ class _Silent:
         pass
 
 
-class _Lines:
-    def __init__(self, console: Console) -> None:
-        self._console = console
+class LineReporter:
+    """One line per epoch; now and then it says how long it still takes.
 
-    def step(self) -> None:
-        pass
+    Args:
+        in_all: seconds until everything is done of which this training is a part; None where unknown.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        pace: Pace,
+        in_all: Callable[[], float | None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console, self._pace, self._in_all, self._clock = console, pace, in_all, clock
+        self._said: float | None = None
+        self.step = pace.step
 
     def epoch(self, record: EpochRecord) -> None:
+        """Print the record."""
+        self._pace.epoch()
         # soft_wrap: a log file has no width to break lines at.
-        self._console.print(str(record), soft_wrap=True, highlight=False, markup=False)
+        self._console.print(f"{record}{self._tail()}", soft_wrap=True, highlight=False, markup=False)
+
+    def _tail(self) -> str:
+        """After the first epoch, after each tenth of the training, and where a minute has passed."""
+        now, tenth = self._clock(), max(round(self._pace.epochs / 10), 1)
+        if self._said is not None and self._pace.done % tenth and now - self._said < _SAY_SECONDS:
+            return ""
+        self._said = now
+        texts = [
+            f"{duration(left)} left{where}"
+            for left, where in ((self._pace.left, ""), (self._in_all() if self._in_all else None, " in all"))
+            if left
+        ]
+        return f"  {', '.join(texts)}" if texts else ""
 
 
-class _Bar:
-    def __init__(self, bar: Progress, *, epochs: int, steps: int, done: int) -> None:
-        self._bar, self._epochs, self._steps = bar, epochs, steps
-        self._task = bar.add_task(self._title(done), total=epochs * steps, completed=done * steps, latest="")
+class BarReporter:
+    """Keeps what a row of the live display says."""
 
-    def step(self) -> None:
-        self._bar.advance(self._task)
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._last: EpochRecord | None = None
+        self.step = pace.step
 
     def epoch(self, record: EpochRecord) -> None:
-        accuracy = record.train_accuracy if record.validation_accuracy is None else record.validation_accuracy
-        done = record.epoch + 1
-        self._bar.update(
-            self._task,
-            description=self._title(done),
-            completed=done * self._steps,
-            latest=f"loss {record.train_loss:.3f} accuracy {accuracy:.3f}",
-        )
+        """Take in the record."""
+        self._pace.epoch()
+        self._last = record
 
-    def _title(self, done: int) -> str:
-        return f"epoch {min(done + 1, self._epochs)}/{self._epochs}"
+    @property
+    def row(self) -> Row:
+        """The row as it is now."""
+        pace, last, latest = self._pace, self._last, ""
+        if last is not None:
+            accuracy = last.train_accuracy if last.validation_accuracy is None else last.validation_accuracy
+            latest = f"loss {last.train_loss:.3f}  accuracy {accuracy:.3f}"
+        title = f"epoch {min(pace.done + 1, pace.epochs)}/{pace.epochs}"
+        return Row(title=title, latest=latest, share=pace.share, left=pace.left)
 
-
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[latest]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-    )
+    def leave(self, console: Console) -> None:
+        """Print the last epoch, to stay when the display is gone."""
+        if self._last is not None:
+            console.print(str(self._last), soft_wrap=True, highlight=False, markup=False)

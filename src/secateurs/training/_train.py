@@ -18,7 +18,7 @@ from secateurs.training._flags import preserved_flags
 from secateurs.training._loop import Loop
 from secateurs.training._optimizer import check_optimizer, make_optimizer, move_state
 from secateurs.training._options import TrainOptions
-from secateurs.training._progress import reporting
+from secateurs.training._progress import Progress, reporting
 from secateurs.training._random import preserved_generators
 from secateurs.training._records import EpochRecord, TrainResult
 
@@ -34,7 +34,7 @@ def train(
     checkpoint: Path | None = None,
     optimizer: Optimizer | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
-    progress: bool = False,
+    progress: bool | Progress = False,
     every: int = 1,
 ) -> TrainResult:
     """Train `model` in place as a classifier with cross-entropy; it stays on the device it was trained on.
@@ -48,7 +48,8 @@ def train(
         optimizer: one that already has a history (cut along with the model, say) and goes on with it. The
             schedule sets its learning rate; momentum, weight decay and the rest stay its own.
         on_epoch: called with each new record once its checkpoint is written; not for epochs restored from one.
-        progress: a bar with the time left, or one line per epoch where standard error is no terminal.
+        progress: a live display with the time left, or one line per epoch where standard error is no terminal;
+            or the display that this training is a part of.
 
     Raises:
         ConfigError: no such device, or Lightning Fabric is missing.
@@ -78,7 +79,7 @@ def train(
 
 
 def _run(
-    loop: Loop, model: nn.Module, every: int, on_epoch: Callable[[EpochRecord], None] | None, progress: bool
+    loop: Loop, model: nn.Module, every: int, on_epoch: Callable[[EpochRecord], None] | None, progress: bool | Progress
 ) -> tuple[EpochRecord, ...]:
     epochs, checkpoint = loop.options.epochs, loop.checkpoint
     identity = identify(loop.optimizer, loop.options, loop.steps)
