@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from secateurs.graph._labels import NO_UNITS, Algebra, IntArray, Label
+from secateurs.graph._occurrences import Occurrences, group_atoms
 from secateurs.graph._record import Info, Mark
 
 __all__ = ["Axis", "Draft", "Fixed", "Kind", "Member", "Role", "branch_atoms", "draft_axes", "find_fixed", "name_axes"]
@@ -75,13 +76,6 @@ class Fixed:
         return f"{self.path}[{self.dim}]{part}: {self.why}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Occurrence:
-    path: str
-    dim: int
-    column: IntArray
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Draft:
     """An axis before it has a name; `base` is what it will be named after."""
@@ -107,24 +101,18 @@ def draft_axes(
     Args:
         borders: further labels; atoms inside and outside of one belong to different axes.
     """
-    occurrences = [
-        _Occurrence(path=path, dim=dim, column=column)
-        for path, info in weights.items()
-        for dim, label in enumerate(info.labels)
-        if label is not None
-        for column in algebra.free(label).T
-    ]
-    lines = [column for label in borders for column in algebra.free(label).T]
-    branches = branch_atoms(algebra, marks)
-    groups = _group_by_signature(occurrences, lines, branches)
+    algebra.settle(label for info in weights.values() for label in info.labels if label is not None)
+    algebra.settle([*(mark.label for mark in marks), *borders])
+    shown = Occurrences(algebra, weights)
+    groups = group_atoms(shown, [algebra.free(label) for label in borders], branch_atoms(algebra, marks))
     facts = _Facts(algebra, weights, marks)
-    members = _members(groups, occurrences, facts)
-    found = []
-    for atoms, own in zip(groups, members, strict=True):
-        order, base = facts.producer(atoms, own)
-        kind, exact = facts.kind(atoms), facts.exact(atoms)
-        found.append(Draft(order=order, base=base, kind=kind, exact=exact, members=own, atoms=atoms))
-    return tuple(sorted(found, key=lambda draft: (draft.order, draft.kind == "branch")))
+    drafts = [
+        Draft(order=order, base=facts.base(order, own), kind=kind, exact=exact, members=own, atoms=atoms)
+        for atoms, own, (order, kind, exact) in zip(
+            groups, _members(groups, shown, facts), facts.of(groups), strict=True
+        )
+    ]
+    return tuple(sorted(drafts, key=lambda draft: (draft.order, draft.kind == "branch")))
 
 
 def name_axes(drafts: Sequence[Draft]) -> tuple[Axis, ...]:
@@ -146,139 +134,111 @@ def branch_atoms(algebra: Algebra, marks: Sequence[Mark]) -> BoolArray:
     return branches
 
 
-def _group_by_signature(
-    occurrences: Sequence[_Occurrence], borders: Sequence[IntArray], branches: BoolArray
-) -> list[IntArray]:
-    """Atoms with equal occurrence sets, each group in the order of its first occurrence.
-
-    A dim that has lost units of its own (a branch) holds part of a stream only; that does not divide the stream.
-    """
-    count = len(branches)
-    flat = _Flat(occurrences)
-    first_seen = np.full(count, -1, dtype=np.int64)
-    first_seen[flat.atoms[::-1]] = flat.places[::-1]  # of several values, the last one stays: the first place
-    first_seen[0] = -1
-    parted = flat.touching(branches)
-    signature = _signatures(flat.pairs(~parted, count), count)
-    rest = flat.pairs(parted, count)
-    signature += _signatures(rest[:, signature[rest[0]] == 0], count, seed=1)
-    for number, column in enumerate(borders, start=2):
-        signature[np.unique(column)] += np.random.default_rng(number).integers(1, 2**63, dtype=np.uint64)
-    seen = np.flatnonzero(first_seen >= 0)
-    seen = seen[np.argsort(first_seen[seen], kind="stable")]
-    _, inverse = np.unique(signature[seen], return_inverse=True)
-    order = np.argsort(inverse, kind="stable")
-    cuts = np.flatnonzero(np.diff(inverse[order])) + 1
-    groups = [seen[part] for part in np.split(order, cuts) if len(part)]
-    return sorted(groups, key=lambda atoms: int(first_seen[atoms[0]]))
-
-
-class _Flat:
-    """All occurrences one after the other: atoms, the dim that each is on, and its place in the whole."""
-
-    def __init__(self, occurrences: Sequence[_Occurrence]) -> None:
-        numbers: dict[tuple[str, int], int] = {}
-        dims = [numbers.setdefault((entry.path, entry.dim), len(numbers)) for entry in occurrences]
-        self.columns = np.repeat(np.arange(len(occurrences)), [len(entry.column) for entry in occurrences])
-        self.atoms = np.concatenate([np.zeros(0, dtype=np.int64), *[entry.column for entry in occurrences]])
-        self.dims = np.array(dims, dtype=np.int64)[self.columns]
-        self.places = np.arange(len(self.atoms))
-
-    def touching(self, marked: BoolArray) -> BoolArray:
-        """Which entries are on a dim where a marked atom is."""
-        dims = np.zeros(len(self.dims) + 1, dtype=bool)
-        dims[self.dims[marked[self.atoms]]] = True
-        touching: BoolArray = dims[self.dims]
-        return touching
-
-    def pairs(self, which: BoolArray, count: int) -> IntArray:
-        """Distinct (atom, column) of some entries [2, n]."""
-        codes = self.columns[which] * count + self.atoms[which]
-        if np.count_nonzero(codes[1:] > codes[:-1]) < len(codes) - 1:
-            codes.sort()  # numpy's `unique` takes many times as long
-            codes = codes[np.concatenate([[True], codes[1:] != codes[:-1]])]
-        return np.stack([codes % count, codes // count])
-
-
-def _signatures(pairs: IntArray, count: int, seed: int = 0) -> npt.NDArray[np.uint64]:
-    """Per atom, the sum of a random number for each of its columns: equal for equal sets."""
-    signature = np.zeros(count, dtype=np.uint64)
-    if pairs.size:
-        numbers = np.random.default_rng(seed).integers(1, 2**63, size=int(pairs[1].max()) + 1, dtype=np.uint64)
-        np.add.at(signature, pairs[0], numbers[pairs[1]])
-    return signature
-
-
 class _Facts:
     """What the marks of a trace say about atoms."""
 
     def __init__(self, algebra: Algebra, weights: Mapping[str, Info], marks: Sequence[Mark]) -> None:
-        count = len(algebra)
         self._marks, self._weights = marks, weights
-        self._kinds = np.full(count, len(_PRIORITY), dtype=np.int64)
-        self._inexact = np.zeros(count, dtype=bool)
-        self._first = np.full(count, len(marks), dtype=np.int64)
-        self._produced: set[tuple[str, int]] = set()
-        for order, mark in enumerate(marks):
-            atoms = algebra.free(mark.label)
-            if mark.kind == "inexact":
-                self._inexact[atoms] = True
-                continue
-            self._kinds[atoms] = np.minimum(self._kinds[atoms], _PRIORITY.index(mark.kind))
-            if mark.path is not None:
-                self._first[atoms] = np.minimum(self._first[atoms], order)
-                self._note_produced(mark.path, mark.label)
+        free = [algebra.free(mark.label).reshape(-1) for mark in marks]
+        self._kinds = np.full(len(algebra), len(_PRIORITY), dtype=np.int64)
+        for kind in reversed(range(len(_PRIORITY))):
+            own = [atoms for atoms, mark in zip(free, marks, strict=True) if mark.kind == _PRIORITY[kind]]
+            self._kinds[_joined(own)] = kind
+        self._inexact = np.zeros(len(algebra), dtype=bool)
+        self._inexact[_joined([atoms for atoms, mark in zip(free, marks, strict=True) if mark.kind == "inexact"])] = True
+        made = [order for order, mark in enumerate(marks) if mark.kind != "inexact" and mark.path is not None][::-1]
+        self._first = np.full(len(algebra), len(marks), dtype=np.int64)
+        # The last to write is the first to produce.
+        self._first[_joined([free[order] for order in made])] = np.repeat(made, [len(free[order]) for order in made])
+        self._produced = {place for order in made for place in self._places(marks[order])}
 
-    def _note_produced(self, path: str, produced: Label) -> None:
+    def _places(self, mark: Mark) -> list[tuple[str, int]]:
         """The dim whose label is the produced one or a slice of it: views share memory, equal atoms do not."""
-        if path in self._weights:
-            for dim, label in enumerate(self._weights[path].labels):
-                if label is not None and np.may_share_memory(label, produced):
-                    self._produced.add((path, dim))
+        path = mark.path or ""
+        info = self._weights.get(path)
+        return [
+            (path, dim)
+            for dim, label in enumerate(() if info is None else info.labels)
+            if label is mark.label or (label is not None and np.may_share_memory(label, mark.label))
+        ]
 
-    def kind(self, atoms: IntArray) -> Kind:
-        return (*_PRIORITY, "hidden")[int(self._kinds[atoms].min())]
-
-    def exact(self, atoms: IntArray) -> bool:
-        return not self._inexact[atoms].any()
+    def of(self, groups: Sequence[IntArray]) -> list[tuple[int, Kind, bool]]:
+        """Of each group of atoms: number of the mark of its first producer, kind, and whether it is exact."""
+        if not groups:
+            return []
+        atoms, sizes = np.concatenate(groups), [len(own) for own in groups]
+        starts = np.cumsum([0, *sizes[:-1]])
+        orders = np.minimum.reduceat(self._first[atoms], starts).tolist()
+        kinds = np.minimum.reduceat(self._kinds[atoms], starts).tolist()
+        inexact = np.logical_or.reduceat(self._inexact[atoms], starts).tolist()
+        names: tuple[Kind, ...] = (*_PRIORITY, "hidden")
+        return [
+            (order, names[kind], not rough) for order, kind, rough in zip(orders, kinds, inexact, strict=True)
+        ]
 
     def role(self, path: str, dim: int) -> Role:
+        """What a dim of a weight is to the units on it."""
         if (path, dim) in self._produced:
             return "produces"
         return "reads" if sum(label is not None for label in self._weights[path].labels) > 1 else "scales"
 
-    def producer(self, atoms: IntArray, members: Sequence[Member]) -> tuple[int, str]:
-        """Order and name of the first operator that produces the atoms."""
-        order = int(self._first[atoms].min())
+    def base(self, order: int, members: Sequence[Member]) -> str:
+        """The name of the operator that produces atoms first."""
         path = self._marks[order].path if order < len(self._marks) else None
-        return order, (path or members[0].path).removesuffix(".weight").removesuffix("_weight")
+        return (path or members[0].path).removesuffix(".weight").removesuffix("_weight")
 
 
-def _members(groups: Sequence[IntArray], occurrences: Sequence[_Occurrence], facts: _Facts) -> list[tuple[Member, ...]]:
-    """Members of every group of atoms, in one walk over the occurrences."""
-    count = 1 + max((int(atoms.max()) for atoms in groups), default=0)
-    group_of, unit_of = np.full(count, -1, dtype=np.int64), np.zeros(count, dtype=np.int64)
-    for number, atoms in enumerate(groups):
-        group_of[atoms], unit_of[atoms] = number, np.arange(len(atoms))
+def _joined(arrays: Sequence[IntArray]) -> IntArray:
+    return np.concatenate([np.zeros(0, dtype=np.int64), *arrays])
+
+
+def _members(groups: Sequence[IntArray], shown: Occurrences, facts: _Facts) -> list[tuple[Member, ...]]:
+    """Members of every group of atoms, in one walk over the columns that they show up in."""
     members: list[list[Member]] = [[] for _ in groups]
-    for entry in occurrences:
-        own = group_of[entry.column]
-        role = facts.role(entry.path, entry.dim)
-        for positions in _runs(own):
-            number = int(own[positions[0]])
+    atoms, sizes = _joined(groups), [len(own) for own in groups]
+    count = 1 + max(int(shown.atoms.max(initial=0)), int(atoms.max(initial=0)))
+    group_of, unit_of = np.full(count, -1, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    group_of[atoms] = np.repeat(np.arange(len(groups)), sizes)
+    unit_of[atoms] = np.arange(len(atoms)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    owners, units = group_of[shown.atoms], unit_of[shown.atoms]
+    units.flags.writeable = False
+    everything = _Ranges()
+    lowest, highest = (part.tolist() for part in shown.ends(owners))
+    for place, start, length, low, high in zip(
+        shown.places, shown.starts.tolist(), shown.lengths.tolist(), lowest, highest, strict=True
+    ):
+        if high < 0:
+            continue
+        path, dim = place
+        role, own = facts.role(path, dim), units[start : start + length]
+        if low == high:  # the usual case, without a sort
+            member = Member(path=path, dim=dim, positions=everything[length], units=own, role=role)
+            members[low].append(member)
+            continue
+        for number, positions in _runs(owners[start : start + length]):
             if number >= 0:
-                units = unit_of[entry.column[positions]]
-                member = Member(path=entry.path, dim=entry.dim, positions=positions, units=units, role=role)
+                member = Member(path=path, dim=dim, positions=positions, units=own[positions], role=role)
                 members[number].append(member)
     return [tuple(own) for own in members]
 
 
-def _runs(numbers: IntArray) -> list[IntArray]:
-    """Positions of each distinct number."""
-    if len(numbers) and not np.count_nonzero(numbers != numbers[0]):
-        return [np.arange(len(numbers))]  # the usual case, without a sort
+class _Ranges(dict[int, IntArray]):
+    """All positions of a dim by its size; the same array each time."""
+
+    def __missing__(self, size: int) -> IntArray:
+        self[size] = np.arange(size)
+        self[size].flags.writeable = False
+        return self[size]
+
+
+def _runs(numbers: IntArray) -> list[tuple[int, IntArray]]:
+    """Each distinct number with its positions."""
     order = np.argsort(numbers, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
+    values = numbers[order]
+    starts = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist()]
+    return [
+        (int(values[start]), order[start:stop]) for start, stop in zip(starts, [*starts[1:], len(order)], strict=True)
+    ]
 
 
 def _names(entries: Sequence[tuple[str, Kind]]) -> list[str]:

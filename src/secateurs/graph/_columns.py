@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from numpy import count_nonzero
 
 __all__ = [
     "IntArray",
     "Label",
+    "any_of",
     "check_sizes",
     "first_wide",
     "grouping",
@@ -55,10 +57,20 @@ def without_common(a: Label, b: Label) -> tuple[Label, Label]:
 def without_repeats(rows: Label) -> Label:
     """Every atom of a row once; columns that are empty everywhere are left out, but for one. Writes into `rows`."""
     for column in range(1, rows.shape[1]):
-        repeated = (rows[:, :column] == rows[:, column : column + 1]).any(1)
+        repeated = any_of(rows[:, :column] == rows[:, column : column + 1])
         rows[repeated, column] = 0
-    used = (rows > 0).any(0)
+    used = np.array([count_nonzero(column) > 0 for column in rows.T])
+    if used.all():
+        return rows
     return rows[:, used] if used.any() else rows[:, :1]
+
+
+def any_of(marks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """`any` along rows; numpy's own takes ten times as long on few columns."""
+    found = marks[:, 0]
+    for column in range(1, marks.shape[1]):
+        found = found | marks[:, column]
+    return found
 
 
 def varying_dims(grid: IntArray) -> list[int]:

@@ -8,7 +8,7 @@ Atoms live in a union-find forest. A root may be *bound* to a product of other a
 during inference: that is how a plain `Linear(E)` turns into `heads x head_dim` everywhere once a view says so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy import count_nonzero  # on short arrays ten times as fast as `any` an
 from secateurs.graph._columns import (
     IntArray,
     Label,
+    any_of,
     check_sizes,
     first_wide,
     grouping,
@@ -27,6 +28,7 @@ from secateurs.graph._columns import (
     without_common,
     without_repeats,
 )
+from secateurs.graph._free import free_all
 
 __all__ = ["NO_UNITS", "Algebra", "IntArray", "Label", "Reason", "stack_columns"]
 
@@ -114,17 +116,16 @@ class Algebra:
 
     def _tidy(self, roots: Label) -> Label:
         fixed = self.is_fixed(roots)
-        free_rows = ~fixed.all(1)
-        keep_one = np.where(free_rows, 0, roots.max(1))
-        roots = np.where(fixed, 0, roots)
-        roots[~free_rows, 0] = keep_one[~free_rows]
-        return without_repeats(roots)
+        free_rows = any_of(~fixed)
+        tidy = np.where(fixed, 0, roots)
+        if count_nonzero(free_rows) < len(free_rows):
+            tidy[~free_rows, 0] = roots[~free_rows].max(1)
+        return without_repeats(tidy)
 
     def free(self, label: Label) -> Label:
         """`resolve` with every fixed atom replaced by 0."""
         if not self._is_settled():
-            roots = self.resolve(label)
-            return np.where(self.is_fixed(roots), 0, roots)
+            return self._resolved_free(label)
         known = self._freed.get(id(label))
         if known is None:
             if len(self._freed) > _MANY:
@@ -132,11 +133,22 @@ class Algebra:
             known = self._freed[id(label)] = (label, self._free(label))  # the label too, so that its address stays its
         return known[1]
 
+    def settle(self, labels: Iterable[Label]) -> None:
+        """Find what `free` says of many labels at once: until anything changes, asking for them is a look-up."""
+        self._is_settled()
+        self._asked = 9
+        new = {id(label): label for label in labels if id(label) not in self._freed and len(label)}
+        for label, free in free_all(new.values(), self._settled_atoms(), self._resolved_free):
+            self._freed[id(label)] = label, free
+
+    def _resolved_free(self, label: Label) -> Label:
+        roots = self.resolve(label)
+        return np.where(self.is_fixed(roots), 0, roots)
+
     def _free(self, label: Label) -> Label:
         free = self._settled_atoms()[label]
         if count_nonzero(free < 0):
-            roots = self.resolve(label)
-            free = np.where(self.is_fixed(roots), 0, roots)
+            free = self._resolved_free(label)
         elif label.shape[1] > 1:
             free = without_repeats(free)
         free.flags.writeable = False
@@ -161,7 +173,7 @@ class Algebra:
 
     def removed_rows(self, label: Label, removed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Which positions of `label` [n] disappear when the roots marked in `removed` do."""
-        rows: npt.NDArray[np.bool_] = np.asarray(removed[self.free(label)].any(1))
+        rows: npt.NDArray[np.bool_] = any_of(removed[self.free(label)])
         return rows
 
     # ------------------------------------------------------------------ the four operations
