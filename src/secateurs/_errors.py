@@ -11,6 +11,7 @@ __all__ = [
     "GraphError",
     "Interrupted",
     "PlanError",
+    "RankError",
     "SecateursError",
     "TrainingError",
     "VerifyError",
@@ -77,6 +78,10 @@ class FileError(SecateursError):
 
 class TrainingError(SecateursError):
     """Training cannot go on."""
+
+
+class RankError(TrainingError):
+    """Another rank of this run has failed, so this one cannot go on either."""
 
 
 class CheckpointWarning(UserWarning):
