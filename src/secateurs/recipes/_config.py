@@ -12,6 +12,7 @@ from secateurs._errors import SecateursError
 from secateurs.data import DataOptions
 from secateurs.recipes._batches import BatchesSection
 from secateurs.recipes._overrides import override
+from secateurs.recipes._plain import check_plain
 from secateurs.recipes._section import STRICT, STRICT_DATACLASS, Count, Name
 from secateurs.recipes._validate import validate
 from secateurs.recipes.stages import PruneStage, Stage, TrainStage, expand
@@ -114,6 +115,7 @@ def parse(config: Any, *, source: str, changes: Mapping[str, Any] | None = None)
     Raises:
         ConfigError: an unknown key (with the nearest right one) or a wrong value, with its YAML path.
     """
+    check_plain(config, source=source)
     if isinstance(config, dict):
         config = override(config, changes or {})
     recipe = validate(Recipe, config, source=source)

@@ -9,6 +9,8 @@ from secateurs.recipes._yaml import parse_yaml
 
 __all__ = ["override", "parse_override"]
 
+_DIGITS = 10
+
 
 def parse_override(text: str) -> tuple[str, Any]:
     """`a.b=value` as (path, value); the value is read as YAML."""
@@ -54,7 +56,8 @@ def _put(root: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _index(values: Sequence[Any], part: str, place: str) -> int:
-    if part.isdecimal() and int(part) < len(values):
+    # Python refuses to read numbers of thousands of digits.
+    if part.isascii() and part.isdecimal() and len(part) < _DIGITS and int(part) < len(values):
         return int(part)
     raise ConfigError(
         place,

@@ -106,9 +106,9 @@ def parse_yaml(text: str, *, where: str) -> Any:
         line = f"{where}, line {mark.line + 1}, column {mark.column + 1}" if mark else where
         problem = error.problem or error.context or "a syntax error"
         raise ConfigError(line, wanted="YAML", got=problem, cure="Correct that line.") from error
-    except yaml.YAMLError as error:  # unreadable characters carry no line
+    except (yaml.YAMLError, ValueError) as error:  # unreadable characters, or digits by the thousand, carry no line
         first_line = str(error).splitlines()[0]
-        raise ConfigError(where, wanted="YAML text", got=first_line, cure="Save the file as UTF-8 text.") from error
+        raise ConfigError(where, wanted="YAML text", got=first_line, cure="Save it as plain UTF-8 text.") from error
 
 
 def read_yaml(path: Path) -> Any:
