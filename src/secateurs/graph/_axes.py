@@ -145,7 +145,9 @@ class _Facts:
             own = [atoms for atoms, mark in zip(free, marks, strict=True) if mark.kind == _PRIORITY[kind]]
             self._kinds[_joined(own)] = kind
         self._inexact = np.zeros(len(algebra), dtype=bool)
-        self._inexact[_joined([atoms for atoms, mark in zip(free, marks, strict=True) if mark.kind == "inexact"])] = True
+        self._inexact[_joined([atoms for atoms, mark in zip(free, marks, strict=True) if mark.kind == "inexact"])] = (
+            True
+        )
         made = [order for order, mark in enumerate(marks) if mark.kind != "inexact" and mark.path is not None][::-1]
         self._first = np.full(len(algebra), len(marks), dtype=np.int64)
         # The last to write is the first to produce.
@@ -172,9 +174,7 @@ class _Facts:
         kinds = np.minimum.reduceat(self._kinds[atoms], starts).tolist()
         inexact = np.logical_or.reduceat(self._inexact[atoms], starts).tolist()
         names: tuple[Kind, ...] = (*_PRIORITY, "hidden")
-        return [
-            (order, names[kind], not rough) for order, kind, rough in zip(orders, kinds, inexact, strict=True)
-        ]
+        return [(order, names[kind], not rough) for order, kind, rough in zip(orders, kinds, inexact, strict=True)]
 
     def role(self, path: str, dim: int) -> Role:
         """What a dim of a weight is to the units on it."""
@@ -200,26 +200,33 @@ def _members(groups: Sequence[IntArray], shown: Occurrences, facts: _Facts) -> l
     group_of, unit_of = np.full(count, -1, dtype=np.int64), np.zeros(count, dtype=np.int64)
     group_of[atoms] = np.repeat(np.arange(len(groups)), sizes)
     unit_of[atoms] = np.arange(len(atoms)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    owners, units = group_of[shown.atoms], unit_of[shown.atoms]
+    parts = _parts(shown, group_of[shown.atoms], unit_of[shown.atoms])
+    for path, dim, columns in shown.places:
+        role = facts.role(path, dim)
+        for column in columns:
+            for number, positions, units in parts[column]:
+                members[number].append(Member(path=path, dim=dim, positions=positions, units=units, role=role))
+    return [tuple(own) for own in members]
+
+
+def _parts(shown: Occurrences, owners: IntArray, units: IntArray) -> list[list[tuple[int, IntArray, IntArray]]]:
+    """Of each column the groups that show up there: number, positions, and units at these; by number.
+
+    Args:
+        owners, units: number of the group (-1 for none) and unit in it of every entry.
+    """
     units.flags.writeable = False
     everything = _Ranges()
-    lowest, highest = (part.tolist() for part in shown.ends(owners))
-    for place, start, length, low, high in zip(
-        shown.places, shown.starts.tolist(), shown.lengths.tolist(), lowest, highest, strict=True
-    ):
-        if high < 0:
-            continue
-        path, dim = place
-        role, own = facts.role(path, dim), units[start : start + length]
+    parts: list[list[tuple[int, IntArray, IntArray]]] = []
+    lowest, highest = (ends.tolist() for ends in shown.ends(owners))
+    for start, length, low, high in zip(shown.starts.tolist(), shown.lengths.tolist(), lowest, highest, strict=True):
+        own = units[start : start + length]
         if low == high:  # the usual case, without a sort
-            member = Member(path=path, dim=dim, positions=everything[length], units=own, role=role)
-            members[low].append(member)
-            continue
-        for number, positions in _runs(owners[start : start + length]):
-            if number >= 0:
-                member = Member(path=path, dim=dim, positions=positions, units=own[positions], role=role)
-                members[number].append(member)
-    return [tuple(own) for own in members]
+            parts.append([(low, everything[length], own)] if low >= 0 else [])
+        else:
+            found = _runs(owners[start : start + length])
+            parts.append([(number, positions, own[positions]) for number, positions in found if number >= 0])
+    return parts
 
 
 class _Ranges(dict[int, IntArray]):

@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from secateurs.graph._columns import any_of
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._lives import lives_of
 from secateurs.graph._record import Branch, Record
@@ -53,8 +54,7 @@ class Cost:
         return cls(**content)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Weight:
+class Weight(NamedTuple):
     """A parameter or buffer: its sizes are `factor` times the kept sizes of its labels."""
 
     factor: int
@@ -81,17 +81,18 @@ class CostModel:
     """
 
     def __init__(self, algebra: Algebra, record: Record, weights: Sequence[Weight]) -> None:
-        self._labels = _LabelTable(algebra)
+        lives = lives_of(record)
+        weights = [*weights, *_indices(record.branches)]
+        counted = [*record.terms, *weights, *lives]
+        self._labels = _LabelTable(algebra, [label for entry in counted for label in entry.labels])
         self._uncounted = dict(record.uncounted)
         self._macs = self._labels.products((term.factor, term.labels) for term in record.terms)
         self._backward = np.array([term.backward for term in record.terms], dtype=np.int64)
         self._branches = self._branch_numbers(record.branches)
-        weights = [*weights, *_indices(record.branches)]
         self._weights = self._labels.products((weight.factor, weight.labels) for weight in weights)
         self._weight_when = np.array([weight.when for weight in weights], dtype=np.int64)
         self._itemsize = np.array([weight.itemsize for weight in weights], dtype=np.int64)
         self._is_parameter = np.array([weight.is_parameter for weight in weights], dtype=bool)
-        lives = lives_of(record)
         self._activations = self._labels.products((life.factor, life.labels) for life in lives)
         self._lives = np.array([[life.born, life.last] for life in lives], dtype=np.int64).reshape(-1, 2)
         self._life_when = np.array([life.when for life in lives], dtype=np.int64)
@@ -147,27 +148,19 @@ class CostModel:
 class _LabelTable:
     """Distinct labels, and how many of their positions are kept."""
 
-    def __init__(self, algebra: Algebra) -> None:
+    def __init__(self, algebra: Algebra, labels: Sequence[Label]) -> None:
+        algebra.settle(labels)
         self._algebra = algebra
-        self._by_id: dict[int, int] = {}
-        self._by_content: dict[bytes, int] = {}
-        self._alive: list[Label] = []
-        self._resolved: list[tuple[int, Label]] = []
-        self._count = 1  # number 0 stands for "no label", of size 1
+        self._numbers: dict[int, int] = {}
+        self._resolved: list[Label] = []
 
     def number(self, label: Label) -> int:
-        """The number of a label; equal ones have equal numbers."""
-        known = self._by_id.get(id(label))
-        if known is not None:
-            return known
-        resolved = self._algebra.free(label)
-        content = resolved.tobytes() + bytes([resolved.shape[1] % 256])
-        number = self._by_content.setdefault(content, self._count)
-        if number == self._count:
-            self._count += 1
-            self._resolved.append((number, resolved))
-        self._by_id[id(label)] = number
-        self._alive.append(label)
+        """The number of a label; equal ones have equal numbers. 0 stands for "no label", of size 1."""
+        free = self._algebra.free(label)
+        number = self._numbers.get(id(free))
+        if number is None:
+            self._resolved.append(free)
+            number = self._numbers[id(free)] = len(self._resolved)
         return number
 
     def products(self, rows: Iterable[tuple[int, Sequence[Label]]]) -> Callable[[npt.NDArray[np.int64]], Any]:
@@ -183,14 +176,14 @@ class _LabelTable:
     def close(self) -> None:
         """All labels are known."""
         by_width: dict[int, list[tuple[int, Label]]] = defaultdict(list)
-        for number, label in self._resolved:
+        for number, label in enumerate(self._resolved, start=1):
             if len(label):
                 by_width[label.shape[1]].append((number, label))
         self._blocks = [_Block(entries) for entries in by_width.values()]
 
     def kept(self, removed: BoolArray) -> npt.NDArray[np.int64]:
         """How many positions of every label stay, by its number."""
-        kept = np.zeros(self._count, dtype=np.int64)
+        kept = np.zeros(len(self._resolved) + 1, dtype=np.int64)
         kept[0] = 1
         for block in self._blocks:
             kept[block.numbers] = block.kept(removed)
@@ -208,6 +201,6 @@ class _Block:
     def kept(self, removed: BoolArray) -> npt.NDArray[np.int64]:
         """How many positions of each stay."""
         gone = removed[self._rows]
-        stays = ~(gone[:, 0] if gone.shape[1] == 1 else gone.any(1))
+        stays = ~any_of(gone)
         counts: npt.NDArray[np.int64] = np.add.reduceat(stays.astype(np.int64), self._starts)
         return counts

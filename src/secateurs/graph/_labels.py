@@ -54,6 +54,7 @@ class Algebra:
         """Whether any root is bound."""
         self._settled: IntArray | None = None
         self._freed: dict[int, tuple[Label, Label]] = {}
+        self._contents: dict[tuple[int, bytes], Label] = {}
         self._asked_for, self._asked = (0, 0), 0
         self.version = 0
         """Counts the changes, so that results can be cached between them."""
@@ -134,12 +135,15 @@ class Algebra:
         return known[1]
 
     def settle(self, labels: Iterable[Label]) -> None:
-        """Find what `free` says of many labels at once: until anything changes, asking for them is a look-up."""
+        """Find what `free` says of many labels at once, the same array for equal ones.
+
+        Until anything changes, asking for them is a look-up.
+        """
         self._is_settled()
         self._asked = 9
         new = {id(label): label for label in labels if id(label) not in self._freed and len(label)}
         for label, free in free_all(new.values(), self._settled_atoms(), self._resolved_free):
-            self._freed[id(label)] = label, free
+            self._freed[id(label)] = label, self._contents.setdefault((free.shape[1], free.tobytes()), free)
 
     def _resolved_free(self, label: Label) -> Label:
         roots = self.resolve(label)
@@ -158,7 +162,7 @@ class Algebra:
         """Whether `free` was asked for some time without any change in between, as it is after a trace."""
         if self._asked_for != (self.version, self._size):
             self._asked_for, self._asked, self._settled = (self.version, self._size), 0, None
-            self._freed = {}
+            self._freed, self._contents = {}, {}
         self._asked += 1
         return self._asked > 8
 

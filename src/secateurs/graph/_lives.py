@@ -1,7 +1,7 @@
 """How long each allocation of a traced call lives, also where a plan puts a scatter in."""
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from secateurs.graph._labels import Label
 from secateurs.graph._record import Branch, Record, Storage
@@ -9,8 +9,7 @@ from secateurs.graph._record import Branch, Record, Storage
 __all__ = ["Life", "lives_of"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Life:
+class Life(NamedTuple):
     """`factor` bytes times the kept sizes of `labels`, from time `born` to `last`."""
 
     factor: int

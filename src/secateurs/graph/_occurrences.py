@@ -14,10 +14,10 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 class Occurrences:
-    """Every occurrence of an atom: on a dim of a weight, in a column of its label, at a position.
+    """Every occurrence of an atom: in a column of a label, at a position. Equal labels are there once.
 
     Attributes:
-        places: path and dim of each column.
+        places: path and dim of each dim that has a label, and the numbers of the columns of its label.
         lengths: int array [columns].
         starts: int array [columns], where each begins.
         atoms: int array [n], of all columns, one after the other; 0 where nothing can be cut.
@@ -25,31 +25,30 @@ class Occurrences:
     """
 
     def __init__(self, algebra: Algebra, weights: Mapping[str, Info]) -> None:
-        self.places: list[tuple[str, int]] = []
-        dims: list[int] = []
+        self.places: list[tuple[str, int, range]] = []
+        known: dict[int, range] = {}
         found: list[IntArray] = [_NONE]
-        count = 0
         for path, info in weights.items():
             for dim, label in enumerate(info.labels):
                 if label is None or not len(label):
                     continue
                 free = algebra.free(label)
-                width = free.shape[1]
-                found += [free[:, 0]] if width == 1 else [*free.T]
-                self.places += [(path, dim)] * width
-                dims += [count] * width
-                count += 1
+                columns = known.get(id(free))
+                if columns is None:
+                    columns = known[id(free)] = range(len(found) - 1, len(found) - 1 + free.shape[1])
+                    found.extend(free.T)
+                self.places.append((path, dim, columns))
         self.lengths = np.array([len(column) for column in found[1:]], dtype=np.int64)
         self.starts = np.cumsum(self.lengths) - self.lengths
         self.atoms = np.concatenate(found)
-        self.columns = np.repeat(np.arange(len(dims)), self.lengths)
-        self._dims = np.array(dims, dtype=np.int64)
+        self.columns = np.repeat(np.arange(len(self.lengths)), self.lengths)
+        self._labels = np.repeat(np.arange(len(known)), [len(columns) for columns in known.values()])
 
     def touching(self, marked: BoolArray) -> BoolArray:
-        """Which columns [columns] are on a dim where a marked atom is."""
-        dims = np.zeros(len(self._dims) + 1, dtype=bool)
-        dims[self._dims[self.columns[marked[self.atoms]]]] = True
-        touching: BoolArray = dims[self._dims]
+        """Which columns [columns] are of a label with a marked atom."""
+        labels = np.zeros(len(self._labels) + 1, dtype=bool)
+        labels[self._labels[self.columns[marked[self.atoms]]]] = True
+        touching: BoolArray = labels[self._labels]
         return touching
 
     def ends(self, values: IntArray) -> tuple[IntArray, IntArray]:
