@@ -1,5 +1,6 @@
 """The table of stage types, and the flat list of steps that a recipe comes to."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, TypeAlias
 
@@ -28,10 +29,18 @@ Work: TypeAlias = TrainStage | PruneStage | MeasureStage
 Stage: TypeAlias = Annotated[Work | RepeatStage, Field(discriminator="type")]
 RepeatStage.model_rebuild()
 
+_MOST_STEPS = 10_000
+
 
 def expand(stages: Sequence[Stage]) -> tuple[Step, ...]:
-    """Repeats written out and numbered; a run that does not end in a measurement gets one."""
-    flat = list(_flat(stages))
+    """Repeats written out and numbered; a run that does not end in a measurement gets one.
+
+    Raises:
+        ValueError: more stages than any run carries out, as repeats in repeats come to quickly.
+    """
+    flat = list(itertools.islice(_flat(stages), _MOST_STEPS + 1))
+    if len(flat) > _MOST_STEPS:
+        raise ValueError(f"at most {_MOST_STEPS:,} stages with all repeats written out")
     if not flat or not flat[-1].measures:
         flat.append(MeasureStage(type="measure"))
     return tuple(
