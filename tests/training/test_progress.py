@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from secateurs._duration import duration
 from secateurs.training import EpochRecord, TrainOptions, train
-from secateurs.training._duration import duration
 from secateurs.training._pace import Pace
 from secateurs.training._progress import LineReporter, Reporter, reporting
 from tests.training._toys import make_network, split_batches, toy_images

@@ -12,6 +12,7 @@ from secateurs._errors import ConfigError, SecateursError
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._directory import RunDirectory
 from secateurs.recipes._environment import commit, environment, versions
+from secateurs.recipes._part import Part
 from secateurs.recipes._session import Session, open_session
 from secateurs.recipes._summary import summarise
 from secateurs.recipes.stages import CHECKPOINT_FILE
@@ -38,8 +39,11 @@ class RunOptions:
     notify: Callable[[str], None] = _silent
 
 
-def run_once(recipe: Recipe, out: Path, options: RunOptions) -> dict[str, Any]:
+def run_once(recipe: Recipe, out: Path, options: RunOptions, part: Part) -> dict[str, Any]:
     """Carry out a recipe without variants and seeds in `out`; returns what run.json holds.
+
+    Args:
+        part: what it is in its study.
 
     Raises:
         ConfigError: `out` is in use, or holds another recipe.
@@ -50,7 +54,7 @@ def run_once(recipe: Recipe, out: Path, options: RunOptions) -> dict[str, Any]:
         options.notify(f"{out} is finished already; nothing to do")
         return directory.state
     with _threads(recipe.threads):
-        session = open_session(recipe, directory, progress=options.progress, notify=options.notify)
+        session = open_session(recipe, directory, part=part, notify=options.notify)
         _begin(session)
         with _closing(directory):
             _carry_out(session)
@@ -102,7 +106,8 @@ def _carry_out(session: Session) -> None:
     for step in session.steps[len(done) :]:
         session.notify(f"{step.name}: {step.stage.describe()}")
         directory.start_step(step.name)
-        directory.finish_step(step.name, step.stage.run(session, step))
+        with session.part.progress.stage(session.part.name, step.name):
+            directory.finish_step(step.name, step.stage.run(session, step))
         (directory.folder(step.name) / CHECKPOINT_FILE).unlink(missing_ok=True)
     results = {step.name: directory.entry(step.name)["results"] for step in session.steps}
     directory.state["summary"] = summarise(session.steps, results)

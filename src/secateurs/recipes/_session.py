@@ -11,6 +11,7 @@ from secateurs.graph import trace
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._directory import RunDirectory
 from secateurs.recipes._model import build_model
+from secateurs.recipes._part import Part
 from secateurs.recipes._seeds import stage_seed
 from secateurs.recipes.stages import MODEL_FILE, Step, expand
 from secateurs.surgery import save
@@ -26,7 +27,7 @@ class Session:
     Attributes:
         model: as the stages so far have left it.
         steps: all stages, in order.
-        progress: whether training shows a bar.
+        part: what the run is in its study, with the display that follows it.
         notify: told what is being done, one line at a time.
     """
 
@@ -36,7 +37,7 @@ class Session:
     splits: Splits
     device: torch.device
     model: nn.Module
-    progress: bool
+    part: Part
     notify: Callable[[str], None]
 
     def training_batches(self, step: Step, *, channels_last: bool) -> Batches:
@@ -90,7 +91,7 @@ def open_session(
     recipe: Recipe,
     directory: RunDirectory,
     *,
-    progress: bool,
+    part: Part,
     notify: Callable[[str], None],
 ) -> Session:
     """Load the data and build the model; everything that the recipe names is tried here, before any work."""
@@ -106,7 +107,7 @@ def open_session(
         splits=splits,
         device=device,
         model=_initial(recipe, splits).to(device),
-        progress=progress,
+        part=part,
         notify=notify,
     )
     trace(session.model, args=(session.example(),))  # a network that cannot take these images says so here

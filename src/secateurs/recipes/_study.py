@@ -9,9 +9,13 @@ from typing import Any
 from secateurs._files import write_json, write_text
 from secateurs.recipes._config import Recipe, parse
 from secateurs.recipes._directory import check_directory
+from secateurs.recipes._outlook import Outlook, jobs_of
 from secateurs.recipes._overrides import override
+from secateurs.recipes._part import Part
+from secateurs.recipes._progress import StudyProgress
 from secateurs.recipes._run import RunOptions, run_once
 from secateurs.recipes._yaml import dump_yaml
+from secateurs.recipes.stages import expand
 
 __all__ = ["Member", "members", "run"]
 
@@ -39,7 +43,9 @@ def run(recipe: Recipe, out: Path, options: RunOptions | None = None) -> dict[st
     """
     options = options or RunOptions()
     if recipe.variants is None and recipe.seeds is None:
-        return run_once(recipe, out, options)
+        progress = _progress([("", recipe)], out, options)
+        with progress.showing():
+            return run_once(recipe, out, options, Part(name="", home=out, progress=progress))
     return _run_study(recipe, out, options)
 
 
@@ -68,15 +74,10 @@ def _run_study(recipe: Recipe, out: Path, options: RunOptions) -> dict[str, Any]
     state = {"name": recipe.name, "status": "running", "error": None, "runs": runs, "stages": [], "summary": {}}
     write_text(out / "config.yaml", dump_yaml(config))
     write_json(out / "run.json", state)
-    summaries: list[tuple[str, Mapping[str, Any]]] = []
+    progress = _progress([(member.folder, member.recipe) for member in study], out, options)
     try:
-        for number, member in enumerate(study, start=1):
-            options.notify(f"run {number} of {len(study)}: variant {member.variant}, seed {member.seed}")
-            # Resuming starts what is not there yet, so the directories of a new study need no other mode.
-            done = run_once(member.recipe, out / member.folder, replace(options, resume=True))
-            summaries.append((member.variant, done["summary"]))
-            state["summary"] = {"variants": _table(summaries)}
-            write_json(out / "run.json", state)
+        with progress.showing():
+            _run_members(study, state, out, options, progress)
     except BaseException as error:
         state |= {"status": "failed", "error": "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)}
         write_json(out / "run.json", state)
@@ -84,6 +85,29 @@ def _run_study(recipe: Recipe, out: Path, options: RunOptions) -> dict[str, Any]
     state["status"] = "finished"
     write_json(out / "run.json", state)
     return state
+
+
+def _run_members(
+    study: Sequence[Member], state: dict[str, Any], out: Path, options: RunOptions, progress: StudyProgress
+) -> None:
+    summaries: list[tuple[str, Mapping[str, Any]]] = []
+    for number, member in enumerate(study, start=1):
+        options.notify(f"run {number} of {len(study)}: variant {member.variant}, seed {member.seed}")
+        part = Part(name=member.folder, home=out, progress=progress)
+        # Resuming starts what is not there yet, so the directories of a new study need no other mode.
+        done = run_once(member.recipe, out / member.folder, replace(options, resume=True), part)
+        summaries.append((member.variant, done["summary"]))
+        state["summary"] = {"variants": _table(summaries)}
+        write_json(out / "run.json", state)
+
+
+def _progress(runs: Sequence[tuple[str, Recipe]], out: Path, options: RunOptions) -> StudyProgress:
+    """What follows these runs, (name, recipe) each; it knows what earlier processes have done."""
+    jobs = [job for name, recipe in runs for job in jobs_of(name, expand(recipe.stages))]
+    progress = StudyProgress(Outlook(jobs), shown=options.progress)
+    for name, _ in runs:
+        progress.recall(name, out / name)
+    return progress
 
 
 def _table(summaries: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:

@@ -3,21 +3,33 @@
 from secateurs.training._batches import BatchSource
 from secateurs.training._device import resolve_device
 from secateurs.training._evaluate import evaluate
+from secateurs.training._keeper import CheckpointOptions, remove_checkpoint
 from secateurs.training._optimizer import make_optimizer
 from secateurs.training._options import TrainOptions
+from secateurs.training._pace import Pace
+from secateurs.training._progress import BarReporter, LineReporter, Progress, Reporter, reporting, terminal
 from secateurs.training._records import EpochRecord, Evaluation, TrainResult
 from secateurs.training._schedule import learning_rate
 from secateurs.training._train import train
 
 __all__ = [
+    "BarReporter",
     "BatchSource",
+    "CheckpointOptions",
     "EpochRecord",
     "Evaluation",
+    "LineReporter",
+    "Pace",
+    "Progress",
+    "Reporter",
     "TrainOptions",
     "TrainResult",
     "evaluate",
     "learning_rate",
     "make_optimizer",
+    "remove_checkpoint",
+    "reporting",
     "resolve_device",
+    "terminal",
     "train",
 ]

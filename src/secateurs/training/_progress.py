@@ -7,10 +7,10 @@ from typing import Protocol
 
 from rich.console import Console
 
-from secateurs.training._duration import duration
+from secateurs._duration import duration
+from secateurs._screen import Row, screen
 from secateurs.training._pace import Pace
 from secateurs.training._records import EpochRecord
-from secateurs.training._screen import Row, screen
 
 __all__ = ["BarReporter", "LineReporter", "Progress", "Reporter", "reporting", "terminal"]
 

@@ -70,7 +70,7 @@ class TrainStage(StageType, TrainOptions):
             checkpoint=directory.folder(step.name) / CHECKPOINT_FILE,
             optimizer=held_optimizer(session, step),
             on_epoch=log,
-            progress=session.progress,
+            progress=session.part.progress,
         )
         # A kill between a checkpoint and its line leaves the line out; the history has it.
         directory.log_epochs(step.name, [asdict(record) for record in result.history])

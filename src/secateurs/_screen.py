@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from secateurs.training._duration import duration
+from secateurs._duration import duration
 
 __all__ = ["Row", "screen"]
 
