@@ -1,49 +1,130 @@
 """Loss and right answers of many steps, left on the device until somebody reads them."""
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
 from torch import Tensor, stack
 
 __all__ = ["Meter"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    loss: Tensor
+    correct: Tensor | None
+    good: Tensor | None
+    images: int
+
+
 class Meter:
-    """Means over images. `add` costs no host synchronisation; `fold` costs one.
+    """Means over images. `add` costs no host synchronisation; `fold` costs one if it is to `wait`.
 
     Losses are kept one by one until the next `fold`, not summed: that launches nothing per step, and tells
     exactly which step was the first to go wrong.
+
+    Attributes:
+        images: images of the steps read so far.
+        steps: steps read so far.
+        skipped: those of them that were taken back.
+        skipped_in_a_row: the longest run of such steps.
     """
 
     def __init__(self) -> None:
-        self.images = 0
-        self.steps = 0
+        self.images = self.steps = self.skipped = self.skipped_in_a_row = 0
         self._loss_sum = 0.0
-        self._correct = 0
-        self._waiting: list[tuple[Tensor, Tensor, int]] = []
+        self._correct = self._classified = self._counted = self._run = 0
+        self._waiting: list[_Step] = []
+        # What is on its way to the host, and what tells that it has arrived.
+        self._flight: tuple[list[_Step], Tensor, torch.cuda.Event | None] | None = None
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Take in one step: its mean loss, scores [B, classes] and right classes [B]."""
-        correct = (logits.detach().argmax(dim=1) == labels).sum()
-        self._waiting.append((loss.detach(), correct, len(labels)))
+    def add(self, loss: Tensor, scores: Tensor | None, labels: Tensor, good: Tensor | None = None) -> None:
+        """Take in one step: its mean loss, its scores [B, classes] if it has any, right classes [B].
 
-    def fold(self) -> int | None:
-        """Read what waits; the 0-based number of the first step with a loss that is not finite, or None."""
-        if not self._waiting:
-            return None
-        losses = stack([loss for loss, _, _ in self._waiting]).cpu().double()
-        finite = losses.isfinite()
-        first_bad = None if finite.all() else self.steps + int((~finite).nonzero()[0])
-        self._loss_sum += sum(loss * n for loss, (_, _, n) in zip(losses.tolist(), self._waiting, strict=True))
-        self._correct += int(stack([correct for _, correct, _ in self._waiting]).sum())
-        self.images += sum(n for _, _, n in self._waiting)
-        self.steps += len(self._waiting)
-        self._waiting.clear()
-        return first_bad
+        `good` is false for a step that was taken back: it counts as skipped and in nothing else.
+        """
+        correct = None if scores is None else (scores.detach().argmax(dim=1) == labels).sum()
+        self._waiting.append(_Step(loss=loss.detach(), correct=correct, good=good, images=len(labels)))
+
+    def fold(self, *, wait: bool = True) -> int | None:
+        """Read what waits; the 0-based number of the first step with a loss that is not finite, or None.
+
+        Without `wait`, what a GPU has not sent yet is read at the next call.
+        """
+        bad = self._land()
+        self._launch()
+        if wait or (self._flight is not None and self._flight[2] is None):
+            later = self._land()
+            bad = later if bad is None else bad
+        return bad
 
     @property
     def loss(self) -> float:
-        """Mean loss over the images folded so far."""
-        return self._loss_sum / self.images
+        """Mean loss over the images folded so far, those of skipped steps left out; NaN if that leaves none."""
+        return self._loss_sum / self._counted if self._counted else float("nan")
 
     @property
-    def accuracy(self) -> float:
-        """Fraction of the images folded so far that were right."""
-        return self._correct / self.images
+    def accuracy(self) -> float | None:
+        """Fraction of those images that were right; None where nothing was classified."""
+        return self._correct / self._classified if self._classified else None
+
+    @property
+    def state(self) -> dict[str, float]:
+        """All sums folded so far, as plain numbers; nothing may be waiting."""
+        assert not self._waiting
+        assert self._flight is None
+        return {name: value for name, value in vars(self).items() if isinstance(value, int | float)}
+
+    @classmethod
+    def resumed(cls, state: Mapping[str, float]) -> "Meter":
+        """A meter that goes on from what `state` gave."""
+        meter = cls()
+        for name in meter.state:
+            setattr(meter, name, state[name])
+        return meter
+
+    def _launch(self) -> None:
+        if not self._waiting:
+            return
+        none = torch.zeros((), device=self._waiting[0].loss.device)
+        rows = [
+            stack([step.loss.float() for step in self._waiting]),
+            stack([none if step.correct is None else step.correct.float() for step in self._waiting]),
+            stack([none + 1 if step.good is None else step.good.float() for step in self._waiting]),
+        ]
+        on_gpu = none.device.type == "cuda"
+        values = stack(rows).to("cpu", non_blocking=on_gpu)
+        arrived = None
+        if on_gpu:
+            arrived = torch.cuda.Event()
+            arrived.record(torch.cuda.current_stream(none.device))
+        self._flight, self._waiting = (self._waiting, values, arrived), []
+
+    def _land(self) -> int | None:
+        if self._flight is None:
+            return None
+        steps, values, arrived = self._flight
+        self._flight = None
+        if arrived is not None:
+            arrived.synchronize()
+        first_bad = None
+        for step, loss, correct, good in zip(steps, *values.tolist(), strict=True):
+            if good and first_bad is None and not math.isfinite(loss):
+                first_bad = self.steps
+            self._take(step, loss, int(correct), skipped=not good)
+        return first_bad
+
+    def _take(self, step: _Step, loss: float, correct: int, *, skipped: bool) -> None:
+        self.steps += 1
+        self.images += step.images
+        self.skipped += skipped
+        self._run = self._run + 1 if skipped else 0
+        self.skipped_in_a_row = max(self.skipped_in_a_row, self._run)
+        if skipped:
+            return
+        self._loss_sum += loss * step.images
+        self._counted += step.images
+        if step.correct is not None:
+            self._correct += correct
+            self._classified += step.images

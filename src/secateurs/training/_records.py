@@ -15,9 +15,13 @@ class EpochRecord:
         epoch: 0-based number of the epoch, of `epochs`.
         lr: learning rate of the epoch's last step.
         train_loss: mean over the epoch's images, each measured before the step that it took part in.
-        train_accuracy: fraction of those images whose highest score was the right class.
+        train_accuracy: fraction of those images whose highest score was the right class; None where the
+            objective gives no scores.
         validation_loss: mean over the validation images after the epoch; None without validation.
-        validation_accuracy: the same, as a fraction; None without validation.
+        validation_accuracy: the same, as a fraction; None without validation or without scores.
+        skipped: steps that were taken back because a loss or gradient was not finite; their images count in no
+            mean.
+        precision: "32" or "bf16", what the epoch was computed in.
         seconds: wall time of the epoch, validation included.
         images_per_second: training images over the wall time of training alone.
     """
@@ -26,23 +30,34 @@ class EpochRecord:
     epochs: int
     lr: float
     train_loss: float
-    train_accuracy: float
+    train_accuracy: float | None
     validation_loss: float | None
     validation_accuracy: float | None
+    skipped: int = 0
+    precision: str = "32"
     seconds: float = field(compare=False)
     images_per_second: float = field(compare=False)
 
     def __str__(self) -> str:
         text = f"epoch {self.epoch + 1}/{self.epochs}  lr {self.lr:.4g}  "
-        text += f"loss {self.train_loss:.4f}  accuracy {self.train_accuracy:.4f}"
-        if self.validation_loss is not None and self.validation_accuracy is not None:
-            text += f"  validation loss {self.validation_loss:.4f}  accuracy {self.validation_accuracy:.4f}"
+        text += _measured(self.train_loss, self.train_accuracy)
+        if self.validation_loss is not None:
+            text += f"  validation {_measured(self.validation_loss, self.validation_accuracy)}"
+        if self.skipped:
+            text += f"  {self.skipped} steps skipped"
         return f"{text}  {self.seconds:.1f} s  {self.images_per_second:,.0f} images/s"
+
+
+def _measured(loss: float, accuracy: float | None) -> str:
+    return f"loss {loss:.4f}" + ("" if accuracy is None else f"  accuracy {accuracy:.4f}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """A finished training run: one record per epoch, and the optimizer with its momentum, ready to go on."""
+    """A finished training run: one record per epoch, and the optimizer with its momentum, ready to go on.
+
+    There are fewer records than epochs asked for where `patience` ended the training.
+    """
 
     history: tuple[EpochRecord, ...]
     optimizer: torch.optim.Optimizer

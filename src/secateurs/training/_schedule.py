@@ -15,6 +15,7 @@ def learning_rate(options: TrainOptions, epoch: int, step: int, steps_per_epoch:
     - warm-up, s < W: lr (s + 1) / W, so no step is wasted on a rate of zero;
     - cosine, s >= W: lr (1 + cos(pi (s - W) / (S - W))) / 2 (Loshchilov and Hutter, 2017, without restarts);
     - step: lr gamma^(milestones passed), counted from epoch 0, also during the warm-up;
+    - list: the last rate of `rates` whose epoch has begun, times the warm-up's factor (s + 1) / W;
     - constant: lr.
     """
     now = epoch * steps_per_epoch + step
@@ -27,4 +28,14 @@ def learning_rate(options: TrainOptions, epoch: int, step: int, steps_per_epoch:
         return options.lr * ramp * (1 + math.cos(math.pi * after)) / 2
     if options.schedule == "step":
         return options.lr * ramp * options.gamma ** sum(epoch >= milestone for milestone in options.milestones)
+    if options.schedule == "list":
+        return ramp * _listed(options, epoch)
     return options.lr * ramp
+
+
+def _listed(options: TrainOptions, epoch: int) -> float:
+    rate = 0.0
+    for first, listed in options.rates:
+        if first <= epoch:
+            rate = rate * options.gamma if listed == -1 else listed
+    return rate

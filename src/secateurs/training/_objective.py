@@ -1,0 +1,43 @@
+"""What training minimises."""
+
+from typing import Protocol
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from secateurs.training._batches import check_first
+
+__all__ = ["Classification", "Objective"]
+
+
+class Objective(Protocol):
+    """A loss over one batch: of classes, of a reconstruction, with a teacher, with a penalty.
+
+    `loss(module, images, labels)` calls `module` (at least once, through its `forward`: that is where precision,
+    compilation and other devices come in) and returns the mean loss over the batch's images, a scalar to go
+    backwards from, and the scores [B, classes] that tell how many were right, or None where nothing is classified.
+    It must not read values back to the host, which would make the device wait.
+
+    With scores, validation is by plain cross-entropy and accuracy of the module; without, by this loss.
+    """
+
+    def loss(self, module: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]: ...
+
+
+class Classification:
+    """Cross-entropy of the module's scores [B, classes]; `label_smoothing` of the target goes to all classes.
+
+    Raises:
+        TrainingError: scores and labels that do not fit, at the first call; on CUDA torch would end the process.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self._label_smoothing = label_smoothing
+        self._checked = False
+
+    def loss(self, module: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+        scores = module(images)
+        if not self._checked:
+            check_first(scores, labels)
+            self._checked = True
+        return F.cross_entropy(scores, labels, label_smoothing=self._label_smoothing), scores
