@@ -1,0 +1,190 @@
+"""Scores on frozen weights, and the mask that they make anew at every forward pass."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from secateurs._errors import ConfigError
+from secateurs.graph import Graph
+from secateurs.masks._layers import Layer, layer_rates, maskable_layers
+from secateurs.masks._options import MaskOptions
+from secateurs.masks._rank import expand_units, keep_units, unit_scores
+from secateurs.masks._units import Follower, followers
+
+__all__ = ["EdgePopupMasks", "ScoreInit", "initial_scores"]
+
+ScoreInit = Literal["kaiming", "uniform", "normal", "weights"]
+
+
+class _Scored(nn.Module):
+    """A weight times its mask; the gradient passes the mask as if it were the scores (straight-through).
+
+    With `signed` the mask follows the scores themselves, else their absolute values, so that the gradient of a
+    score carries its sign; `sign` False leaves that factor out, as an ablation.
+    """
+
+    mask: Tensor
+    initial: Tensor
+
+    def __init__(self, scores: Tensor, *, sign: bool) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(scores)
+        self.register_buffer("initial", scores.detach().clone())
+        self.register_buffer("mask", torch.ones_like(scores))
+        self._sign = sign
+
+    def forward(self, weight: Tensor) -> Tensor:
+        # Zero in value, so that the product is exactly the masked weight.
+        followed = self.scores.abs() if self._sign else self.scores
+        return weight * (self.mask + (followed - followed.detach()))
+
+
+class _Follows(nn.Module):
+    """What goes silent with the channels of a layer."""
+
+    mask: Tensor
+
+    def __init__(self, like: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.ones_like(like))
+        # Norms move their running statistics in place, which a parametrised buffer would not keep.
+        self.attached = isinstance(like, nn.Parameter)
+
+    def forward(self, value: Tensor) -> Tensor:
+        return value * self.mask
+
+
+class EdgePopupMasks:
+    """Scores on every convolution and linear layer of a model, whose weights are frozen while it lives.
+
+    The model computes with its weights where the mask leaves them; the mask is made anew from the scores before
+    every forward pass of the model. While `active` is False nothing is masked: the initial scores say nothing about
+    the worth of layers, so a global ranking may empty one before it has learned. With granularity "channel" and a
+    graph, the channels' biases and norms are masked with them. `close` makes the model plain again.
+
+    Source: Ramanujan et al., What's Hidden in a Randomly Weighted Neural Network?, 2020.
+
+    Args:
+        model: changed in place.
+        options: what the mask is made of.
+        seed: of the initial scores.
+        init: "kaiming" uniform with a = sqrt(5), "uniform" on 0..1, standard "normal", or the "weights" themselves.
+        sign: False leaves the sign factor out of the straight-through gradient, an ablation.
+        graph: of this model; names axes to protect, and tells what belongs to a channel.
+
+    Raises:
+        ConfigError: nothing to mask, or options that do not fit the model.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        options: MaskOptions,
+        *,
+        seed: int = 0,
+        init: ScoreInit = "kaiming",
+        sign: bool = True,
+        graph: Graph | None = None,
+    ) -> None:
+        self.options, self.active = options, True
+        self.layers = maskable_layers(model, graph)
+        self._rates = layer_rates(self.layers, options)
+        self._model = model
+        whole = options.granularity == "channel" and graph is not None
+        self._followers = followers(graph, self.layers) if whole and graph is not None else ()
+        self._frozen = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        for parameter in self._frozen:
+            parameter.requires_grad_(False)
+        self._scored = {
+            layer.name: _attach(layer, seed, init, sign=sign and not options.signed) for layer in self.layers
+        }
+        self._follows = {follower.path: _follow(model, follower.path) for follower in self._followers}
+        self._hook = model.register_forward_pre_hook(self._before_forward)
+
+    @property
+    def scores(self) -> Mapping[str, Tensor]:
+        """Layer -> its scores, one per weight; parameters that train."""
+        return {name: scored.scores for name, scored in self._scored.items()}
+
+    @property
+    def initial(self) -> Mapping[str, Tensor]:
+        """Layer -> the scores that training began with; buffers, so that checkpoints hold them."""
+        return {name: scored.initial for name, scored in self._scored.items()}
+
+    @torch.no_grad()
+    def units(self) -> dict[str, Tensor]:
+        """Layer -> which of its units stay, by the scores as they are now."""
+        if self.active:
+            return keep_units(self.scores, self.initial, self._rates, self.options)
+        shapes = {
+            name: unit_scores(scores, self.options.granularity, signed=True) for name, scores in self.scores.items()
+        }
+        return {name: torch.ones_like(values, dtype=torch.bool) for name, values in shapes.items()}
+
+    def close(self) -> None:
+        """Take the scores off: weights as they were before, and trainable if they were."""
+        self._hook.remove()
+        for layer in self.layers:
+            parametrize.remove_parametrizations(layer.module, "weight", leave_parametrized=False)
+        for path, follows in self._follows.items():
+            owner, _, name = path.rpartition(".")
+            if follows.attached:
+                parametrize.remove_parametrizations(self._model.get_submodule(owner), name, leave_parametrized=False)
+        for parameter in self._frozen:
+            parameter.requires_grad_(True)
+
+    @torch.no_grad()
+    def _before_forward(self, _model: nn.Module, _args: Any) -> None:
+        kept = self.units()
+        for name, scored in self._scored.items():
+            scored.mask.copy_(expand_units(kept[name], scored.mask))
+        for follower in self._followers:
+            self._follows[follower.path].mask.copy_(self._follower_mask(follower, kept))
+
+    def _follower_mask(self, follower: Follower, kept: Mapping[str, Tensor]) -> Tensor:
+        mask = torch.ones_like(self._follows[follower.path].mask)
+        mask[follower.positions] = kept[follower.layer][follower.channels].to(mask)
+        return mask
+
+
+def _attach(layer: Layer, seed: int, init: ScoreInit, *, sign: bool) -> _Scored:
+    weight = layer.module.weight
+    assert isinstance(weight, nn.Parameter)
+    # A generator for each layer: its scores do not depend on what other layers there are.
+    key = hashlib.sha256(f"{seed}/{layer.name}".encode()).digest()[:8]
+    generator = torch.Generator().manual_seed(int.from_bytes(key, "little") >> 1)
+    scored = _Scored(initial_scores(weight, init, generator), sign=sign)
+    parametrize.register_parametrization(layer.module, "weight", scored)
+    return scored
+
+
+def _follow(model: nn.Module, path: str) -> _Follows:
+    owner, _, name = path.rpartition(".")
+    module = model.get_submodule(owner)
+    follows = _Follows(getattr(module, name))
+    if follows.attached:
+        parametrize.register_parametrization(module, name, follows)
+    return follows
+
+
+def initial_scores(weight: Tensor, init: ScoreInit, generator: torch.Generator) -> Tensor:
+    """Scores for a weight, drawn on the CPU so that every device begins with the same."""
+    scores = torch.empty(weight.shape)
+    if init == "weights":
+        return weight.detach().clone()
+    if init == "kaiming":
+        # torch's kaiming_uniform_ with a = sqrt(5): bound = 1 / sqrt(fan_in).
+        scores.uniform_(-1, 1, generator=generator).div_(math.sqrt(max(weight[0].numel(), 1)))
+    elif init == "uniform":
+        scores.uniform_(0, 1, generator=generator)
+    elif init == "normal":
+        scores.normal_(generator=generator)
+    else:
+        cure = "Choose one of them."
+        raise ConfigError("score_init", wanted="'kaiming', 'uniform', 'normal' or 'weights'", got=repr(init), cure=cure)
+    return scores.to(weight.device, weight.dtype)
