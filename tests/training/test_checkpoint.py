@@ -8,6 +8,7 @@ from torch import Tensor
 from secateurs._errors import FileError, TrainingError
 from secateurs._files import load_tensors, save_tensors
 from secateurs.training import TrainOptions, train
+from secateurs.training._keeper import previous_checkpoint
 from tests.training._toys import make_network, split_batches, tensors_of, toy_images
 
 BATCHES = split_batches(*toy_images(128))
@@ -18,6 +19,7 @@ OPTIONS = TrainOptions(epochs=2, lr=0.05, device="cpu")
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "checkpoint.safetensors"
     train(make_network(), BATCHES, OPTIONS, checkpoint=path)
+    previous_checkpoint(path).unlink()
     return path
 
 
@@ -27,7 +29,7 @@ def test_it_holds_model_momentum_and_nothing_that_runs(path: Path) -> None:
     assert names == {name for name in tensors if name.startswith("model.")}
     momenta = [name for name in tensors if name.startswith("optimizer.") and name.endswith(".momentum_buffer")]
     assert len(momenta) == 6
-    assert metadata["format"] == "secateurs-training-1"
+    assert metadata["format"] == "secateurs-training-2"
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -125,7 +127,10 @@ def test_a_stop_names_the_checkpoint_and_keeps_it(tmp_path: Path) -> None:
     def spoil(record: object) -> None:
         images[0] = float("nan")
 
-    with pytest.raises(TrainingError, match=r"epoch 1, step 0 of 1.*checkpoint\.safetensors holds the epochs before"):
+    with pytest.raises(
+        TrainingError,
+        match=r"epoch 1, step 0 of 1.*The last good checkpoint, .*checkpoint\.safetensors, holds 1 epoch\.",
+    ):
         train(make_network(), [(images, labels)], OPTIONS, checkpoint=path, on_epoch=spoil)
     tensors, _ = load_tensors(path)
     assert all(tensor.isfinite().all() for tensor in tensors.values())

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from secateurs.training import EpochRecord, TrainOptions, TrainResult, make_optimizer, train
+from secateurs.training import CheckpointOptions, EpochRecord, TrainOptions, TrainResult, make_optimizer, train
 from tests.training._toys import Network, Shuffled, make_network, split_batches, tensors_of, toy_images
 
 TRAIN, VALIDATION = toy_images(200, seed=1), split_batches(*toy_images(100, seed=2))
@@ -91,12 +91,11 @@ def test_saved_every_second_epoch(tmp_path: Path) -> None:
             Shuffled(*TRAIN),
             options,
             validation=VALIDATION,
-            checkpoint=path,
-            every=2,
+            checkpoint=CheckpointOptions(path=path, epochs=2),
             on_epoch=stop_after(2),
         )
     model, batches = make_network(), Shuffled(*TRAIN)
-    resumed = train(model, batches, options, validation=VALIDATION, checkpoint=path, every=2)
+    resumed = train(model, batches, options, validation=VALIDATION, checkpoint=CheckpointOptions(path=path, epochs=2))
     assert batches.epochs == [2, 3]
     assert_same((model, resumed), uninterrupted(options))
 

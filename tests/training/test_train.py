@@ -1,4 +1,5 @@
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from secateurs._errors import ConfigError, TrainingError
-from secateurs.training import EpochRecord, TrainOptions, evaluate, learning_rate, train
+from secateurs.training import CheckpointOptions, EpochRecord, TrainOptions, evaluate, learning_rate, train
 from tests.training._toys import Network, Shuffled, make_network, split_batches, tensors_of, toy_images
 
 TRAIN, TEST = toy_images(512, seed=1), toy_images(256, seed=2)
@@ -224,9 +225,11 @@ def test_an_unknown_device_is_refused() -> None:
             train(make_network(), split_batches(*toy_images(64)), TrainOptions(device=name))
 
 
-def test_every_is_checked() -> None:
-    with pytest.raises(TrainingError, match="every: wanted at least 1"):
-        train(make_network(), split_batches(*toy_images(64)), TrainOptions(device="cpu"), every=0)
+def test_how_often_is_checked(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"checkpoint\.epochs: wanted a number above 0, got 0"):
+        CheckpointOptions(path=tmp_path / "x", epochs=0)
+    with pytest.raises(TrainingError, match=r"checkpoint\.minutes: wanted a number above 0, got -1"):
+        CheckpointOptions(path=tmp_path / "x", minutes=-1)
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """What training asks of a source of batches, and the checks that turn mistakes into sentences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import torch
@@ -8,13 +8,14 @@ from torch import Tensor
 
 from secateurs._errors import TrainingError
 
-__all__ = ["BatchSource", "check_first", "count_steps", "placed", "start_epoch"]
+__all__ = ["BatchSource", "batches_from", "check_first", "count_steps", "placed", "start_epoch"]
 
 
 class BatchSource(Protocol):
     """Any sized iterable of (images [B, ...], labels int64 [B]), iterated once per epoch.
 
-    If it has a method `set_epoch(epoch)`, training calls it before each epoch.
+    If it has a method `set_epoch(epoch)`, training calls it before each epoch. If it has `start_at(step)`, the
+    next loop begins there and those after it at the first batch again; training calls it to go on within an epoch.
     """
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]: ...
@@ -47,7 +48,21 @@ def start_epoch(batches: BatchSource, epoch: int) -> None:
         set_epoch(epoch)
 
 
-def placed(batches: BatchSource, device: torch.device, channels_last: bool) -> Iterator[tuple[Tensor, Tensor]]:
+def batches_from(batches: BatchSource, step: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """One loop over the batches without the first `step` of them."""
+    start_at = getattr(batches, "start_at", None)
+    if not step or start_at is None:
+        left = iter(batches)
+        for _ in range(step):
+            next(left, None)
+        return left
+    start_at(step)
+    return iter(batches)
+
+
+def placed(
+    batches: Iterable[tuple[Tensor, Tensor]], device: torch.device, channels_last: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches on `device`, images in NHWC order if asked; no copy where they are there already."""
     for batch in batches:
         if not isinstance(batch, tuple | list) or len(batch) != 2:

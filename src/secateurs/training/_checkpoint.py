@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,20 +13,57 @@ from torch.optim import Optimizer
 from secateurs._errors import FileError, TrainingError
 from secateurs._files import load_tensors, save_tensors
 from secateurs.training._options import TrainOptions
+from secateurs.training._random import generator_states
 from secateurs.training._records import EpochRecord
 
-__all__ = ["Identity", "identify", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Average", "Identity", "Partial", "Subject", "identify", "load_checkpoint", "save_checkpoint"]
 
-_FORMAT = "secateurs-training-1"
+_FORMAT = "secateurs-training-2"
 
 Identity = Mapping[str, Any]
 
 
-def identify(optimizer: Optimizer, options: TrainOptions, steps: int) -> Identity:
+class Average(Protocol):
+    """A running average of the weights, which a checkpoint holds beside them."""
+
+    def tensors(self) -> Mapping[str, Tensor]: ...
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What a checkpoint is of: all that training changes, and what must be equal to go on with it."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    average: Average | None
+    identity: Identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partial:
+    """An epoch that was left before its end.
+
+    Attributes:
+        step: steps of it that are done; all of them where its validation is missing.
+        seconds: wall time that it took so far.
+        meter: what its steps measured, as plain numbers.
+        generators: where the generators of random numbers were after the last of them.
+    """
+
+    step: int
+    seconds: float
+    meter: Mapping[str, float]
+    generators: Mapping[str, Tensor]
+
+
+def identify(optimizer: Optimizer, options: TrainOptions, steps: int, stage: str = "") -> Identity:
     """What must be equal for a checkpoint to continue a run, as JSON values. The device need not be."""
     settings = {name: value for name, value in asdict(options).items() if name != "device"}
     groups = [_plain_settings(group) | {"parameters": len(group["params"])} for group in optimizer.param_groups]
     value = {
+        "stage": stage,
         "options": settings,
         "steps_per_epoch": steps,
         "optimizer": {"class": type(optimizer).__name__, "groups": groups},
@@ -35,26 +72,39 @@ def identify(optimizer: Optimizer, options: TrainOptions, steps: int) -> Identit
 
 
 def save_checkpoint(
-    path: Path, model: nn.Module, optimizer: Optimizer, history: tuple[EpochRecord, ...], identity: Identity
+    path: Path,
+    subject: Subject,
+    history: tuple[EpochRecord, ...],
+    partial: Partial | None = None,
+    *,
+    previous: Path | None = None,
 ) -> None:
-    """Write all that the next epoch depends on. Random numbers are keyed by epoch and need no place here."""
-    tensors = {f"model.{name}": tensor for name, tensor in _model_tensors(model).items()}
+    """Write all that the next step depends on; the checkpoint that was at `path` goes to `previous`.
+
+    Between epochs random numbers are keyed by epoch and need no place; within one, their states are in `partial`.
+    """
+    tensors = {f"model.{name}": tensor for name, tensor in _model_tensors(subject.model).items()}
     scalars: dict[str, Any] = {}
-    for index, state in optimizer.state_dict()["state"].items():
+    for index, state in subject.optimizer.state_dict()["state"].items():
         for key, value in state.items():
             # Both kinds are tagged with the parameter's index and the optimizer's own key.
             (tensors if isinstance(value, Tensor) else scalars)[f"optimizer.{index}.{key}"] = value
+    if subject.average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in subject.average.tensors().items()}
+    if partial is not None:
+        tensors |= {f"random.{name}": tensor for name, tensor in partial.generators.items()}
     metadata = {
         "format": _FORMAT,
-        "identity": json.dumps(identity),
+        "identity": json.dumps(subject.identity),
         "history": json.dumps([asdict(record) for record in history]),
+        "partial": json.dumps(partial and {"step": partial.step, "seconds": partial.seconds, "meter": partial.meter}),
         "scalars": json.dumps(scalars),
     }
-    save_tensors(path, tensors, metadata)
+    save_tensors(path, tensors, metadata, previous=previous)
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer, identity: Identity) -> tuple[EpochRecord, ...]:
-    """Put a checkpoint's values into model and optimizer, in place, and return its history.
+def load_checkpoint(path: Path, subject: Subject) -> tuple[tuple[EpochRecord, ...], Partial | None]:
+    """Put a checkpoint's values into model, optimizer and average, in place; its history, and the epoch begun.
 
     Everything is checked before anything is changed.
 
@@ -62,18 +112,37 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer, identity
         FileError: damaged, or no training checkpoint.
         TrainingError: of another model, other options, another optimizer or other batches.
     """
-    tensors, metadata = load_tensors(path)
-    saved, history, scalars = _parse(path, metadata)
-    _compare(path, dict(_flat(saved)), dict(_flat(identity)))
-    stored = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
-    _compare(path, _shapes(stored), _shapes(_model_tensors(model)))
-    values = {name: value for name, value in tensors.items() if name.startswith("optimizer.")} | scalars
+    tensors, metadata = load_tensors(path, hashed=True)
+    content = _parse(path, metadata)
+    model, optimizer, average = subject.model, subject.optimizer, subject.average
+    _compare(path, dict(_flat(content.identity)), dict(_flat(subject.identity)))
+    stored = {kind: _of(tensors, kind) for kind in ("model", "average", "random")}
+    _compare(path, _shapes(stored["model"], "model"), _shapes(_model_tensors(model), "model"))
+    averaged = average.tensors() if average is not None else {}
+    _compare(path, _shapes(stored["average"], "average"), _shapes(averaged, "average"))
+    values = {name: value for name, value in tensors.items() if name.startswith("optimizer.")} | content.scalars
     state = _optimizer_state(path, values, sum(len(group["params"]) for group in optimizer.param_groups))
+    partial = _partial(path, content.partial, stored["random"])
     with torch.no_grad():
         for name, tensor in _model_tensors(model).items():
-            tensor.copy_(stored[name])
+            tensor.copy_(stored["model"][name])
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return history
+    if average is not None:
+        average.load(stored["average"])
+    return content.history, partial
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Content:
+    identity: Identity
+    history: tuple[EpochRecord, ...]
+    partial: Mapping[str, Any] | None
+    scalars: dict[str, Any]
+
+
+def _of(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
+    prefix = f"{kind}."
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _model_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -82,23 +151,39 @@ def _model_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _plain_settings(group: Mapping[str, Any]) -> dict[str, Any]:
-    # The rate belongs to the schedule; initial_lr is left behind by torch's own schedulers.
-    skipped = ("params", "lr", "initial_lr")
+    # The rate belongs to the schedule; initial_lr is left behind by torch's own schedulers; the others say how a
+    # device computes, not what.
+    skipped = ("params", "lr", "initial_lr", "foreach", "fused", "capturable")
     plain = (bool, int, float, str, tuple, list, type(None))
     return {name: value for name, value in group.items() if name not in skipped and isinstance(value, plain)}
 
 
-def _parse(path: Path, metadata: Mapping[str, str]) -> tuple[Identity, tuple[EpochRecord, ...], dict[str, Any]]:
+def _parse(path: Path, metadata: Mapping[str, str]) -> _Content:
     if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:
         raise _damaged(path, "a file without its marks")
     try:
-        identity, scalars = json.loads(metadata["identity"]), json.loads(metadata["scalars"])
-        history = tuple(EpochRecord(**record) for record in json.loads(metadata["history"]))
+        plain = {name: json.loads(metadata[name]) for name in ("identity", "history", "partial", "scalars")}
+        history = tuple(EpochRecord(**record) for record in plain["history"])
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, f"metadata that cannot be read: {error}") from error
-    if not isinstance(identity, dict) or not isinstance(scalars, dict):
+    mappings = (plain["identity"], plain["scalars"], plain["partial"] or {})
+    if not all(isinstance(value, dict) for value in mappings):
         raise _damaged(path, "metadata of the wrong form")
-    return identity, history, scalars
+    return _Content(**{**plain, "history": history})
+
+
+def _partial(path: Path, plain: Mapping[str, Any] | None, generators: Mapping[str, Tensor]) -> Partial | None:
+    if plain is None:
+        return None
+    # The processor's generators are the same everywhere; their states are as large as the ones here.
+    here = generator_states(torch.device("cpu"))
+    sizes = {name: len(value) for name, value in generators.items() if name in here and "gauss" not in name}
+    if sizes != {name: len(value) for name, value in here.items() if "gauss" not in name}:
+        raise _damaged(path, "states of random numbers that do not fit")
+    try:
+        return Partial(**plain, generators=generators)
+    except TypeError as error:
+        raise _damaged(path, f"metadata that cannot be read: {error}") from error
 
 
 def _optimizer_state(path: Path, values: Mapping[str, Any], parameters: int) -> dict[int, dict[str, Any]]:
@@ -112,8 +197,8 @@ def _optimizer_state(path: Path, values: Mapping[str, Any], parameters: int) -> 
     return state
 
 
-def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    return {f"model.{name}": f"{tensor.dtype} {list(tensor.shape)}" for name, tensor in tensors.items()}
+def _shapes(tensors: Mapping[str, Tensor], kind: str) -> dict[str, str]:
+    return {f"{kind}.{name}": f"{tensor.dtype} {list(tensor.shape)}" for name, tensor in tensors.items()}
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """How well a model does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import torch
@@ -46,7 +46,11 @@ def evaluate(
 # Not inference_mode: a model that keeps a tensor from this pass (a table of positions, say) must still train.
 @torch.no_grad()
 def score(
-    forward: Callable[[Tensor], Tensor], batches: BatchSource, device: torch.device, *, channels_last: bool
+    forward: Callable[[Tensor], Tensor],
+    batches: Iterable[tuple[Tensor, Tensor]],
+    device: torch.device,
+    *,
+    channels_last: bool,
 ) -> Evaluation:
     """The mean loss, accuracy and top-5 accuracy of `forward`; sums stay on the device until the end."""
     sums: list[Tensor] = []

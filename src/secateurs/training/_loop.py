@@ -1,8 +1,8 @@
 """One epoch: the steps, what they measured, and the stop where a loss is no longer a number."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from secateurs._errors import TrainingError
-from secateurs.training._batches import BatchSource, check_first, placed, start_epoch
+from secateurs.training._batches import BatchSource, batches_from, check_first, placed, start_epoch
+from secateurs.training._checkpoint import Partial
 from secateurs.training._evaluate import score
+from secateurs.training._keeper import Keeper
 from secateurs.training._meter import Meter
 from secateurs.training._options import TrainOptions
 from secateurs.training._progress import Reporter
-from secateurs.training._random import seed_epoch
+from secateurs.training._random import generator_states, restore_generators, seed_epoch
 from secateurs.training._records import EpochRecord, Evaluation
 from secateurs.training._schedule import learning_rate
 
@@ -41,19 +43,22 @@ class Loop:
     batches: BatchSource
     validation: BatchSource | None
     steps: int
-    checkpoint: Path | None
+    keeper: Keeper
 
-    def run_epoch(self, epoch: int, report: Reporter) -> EpochRecord:
+    def run_epoch(self, epoch: int, report: Reporter, begun: Partial | None = None) -> EpochRecord:
         """Train for one epoch, validate, and return what was seen.
+
+        Args:
+            begun: what an interrupted run has done of this epoch.
 
         Raises:
             TrainingError: a loss or a weight is not finite.
+            Interrupted: a signal came; the epoch so far has been saved.
         """
-        seed_epoch(self.options.seed, epoch)
-        started = time.perf_counter()
-        meter = self._train_epoch(epoch, report)
+        started = time.perf_counter() - (begun.seconds if begun else 0.0)
+        meter = self._train_epoch(epoch, report, begun, started)
         trained = time.perf_counter()
-        seen = self._validate(epoch)
+        seen = self._validate(epoch, self._partial(meter, started))
         return EpochRecord(
             epoch=epoch,
             epochs=self.options.epochs,
@@ -71,19 +76,38 @@ class Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def _train_epoch(self, epoch: int, report: Reporter) -> Meter:
+    def _train_epoch(self, epoch: int, report: Reporter, begun: Partial | None, started: float) -> Meter:
         self.module.train()
-        start_epoch(self.batches, epoch)
-        meter = Meter()
-        for step, (images, labels) in enumerate(placed(self.batches, self.fabric.device, self.options.channels_last)):
+        meter, first = (Meter.resumed(begun.meter), begun.step) if begun else (Meter(), 0)
+        batches = placed(self._epoch_batches(epoch, begun), self.fabric.device, self.options.channels_last)
+        for step, (images, labels) in enumerate(batches, first):
             self.set_rate(learning_rate(self.options, epoch, step, self.steps))
-            self._step(images, labels, meter, check=step == 0)
+            self._step(images, labels, meter, check=step == first)
             report.step()
             if (step + 1) % _CHECK_STEPS == 0:
                 self._fold(meter, epoch)
-        self._fold(meter, epoch)
-        self._check_weights(epoch, meter)
+            if self.keeper.due:
+                self._check(meter, epoch)
+                self.keeper.keep_partial(self._partial(meter, started))
+        self._check(meter, epoch)
         return meter
+
+    def _epoch_batches(self, epoch: int, begun: Partial | None) -> Iterator[tuple[Tensor, Tensor]]:
+        seed_epoch(self.options.seed, epoch)
+        start_epoch(self.batches, epoch)
+        left = batches_from(self.batches, begun.step if begun else 0)
+        if begun is not None:
+            # After the done batches: a source without keys of its own draws from these generators too.
+            restore_generators(begun.generators, self.fabric.device)
+        return left
+
+    def _partial(self, meter: Meter, started: float) -> Partial:
+        return Partial(
+            step=meter.steps,
+            seconds=time.perf_counter() - started,
+            meter=meter.state,
+            generators=generator_states(self.fabric.device),
+        )
 
     def _step(self, images: Tensor, labels: Tensor, meter: Meter, *, check: bool) -> None:
         logits = self.module(images)
@@ -95,14 +119,25 @@ class Loop:
         self.stepper.step()
         meter.add(loss, logits, labels)
 
-    def _validate(self, epoch: int) -> Evaluation | None:
+    def _validate(self, epoch: int, trained: Partial) -> Evaluation | None:
         if self.validation is None:
             return None
         self.module.eval()
-        seen = score(self.module, self.validation, self.fabric.device, channels_last=self.options.channels_last)
+        batches = self._stoppable(self.validation, trained)
+        seen = score(self.module, batches, self.fabric.device, channels_last=self.options.channels_last)
         if not torch.tensor(seen.loss).isfinite():
             raise self._stop(epoch, self.steps - 1, f"a validation loss of {seen.loss} after it")
         return seen
+
+    def _stoppable(self, batches: BatchSource, trained: Partial) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in batches:
+            if self.keeper.asked:
+                self.keeper.keep_partial(trained)
+            yield batch
+
+    def _check(self, meter: Meter, epoch: int) -> None:
+        self._fold(meter, epoch)
+        self._check_weights(epoch, meter)
 
     def _fold(self, meter: Meter, epoch: int) -> None:
         first = meter.steps
@@ -118,12 +153,9 @@ class Loop:
 
     def _stop(self, epoch: int, step: int, got: str) -> TrainingError:
         rate = learning_rate(self.options, epoch, step, self.steps)
-        kept = ""
-        if self.checkpoint is not None and self.checkpoint.exists():
-            kept = f" The checkpoint {self.checkpoint} holds the epochs before."
         return TrainingError(
             f"epoch {epoch}, step {step} of {self.steps}, lr {rate:.6g}",
             wanted="a finite loss",
             got=got,
-            cure="Lower lr, add warmup_epochs, or look for NaN or extreme values in the data." + kept,
+            cure="Lower lr, add warmup_epochs, or look for NaN or extreme values in the data. " + self.keeper.last_good,
         )

@@ -2,13 +2,14 @@
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import Tensor
 
-__all__ = ["preserved_generators", "seed_epoch"]
+__all__ = ["generator_states", "preserved_generators", "restore_generators", "seed_epoch"]
 
 
 @contextmanager
@@ -26,10 +27,39 @@ def preserved_generators(device: torch.device) -> Iterator[None]:
 def seed_epoch(seed: int, epoch: int) -> None:
     """Seed all three from (seed, epoch).
 
-    Keys instead of saved states: the numbers of an epoch do not depend on what was drawn before it, so a
-    checkpoint needs none of them. Hashed, because seed + epoch would repeat another seed's epochs.
+    Keys instead of saved states: the numbers of an epoch do not depend on what was drawn before it, so states
+    are needed only within an epoch. Hashed, because seed + epoch would repeat another seed's epochs.
     """
     key = int.from_bytes(hashlib.sha256(f"{seed}/{epoch}".encode()).digest()[:8], "little")
     torch.manual_seed(key)
     random.seed(key)
     np.random.seed(key % 2**32)
+
+
+def generator_states(device: torch.device) -> dict[str, Tensor]:
+    """Where the three generators are, and the device's own where it has one, as tensors for a file."""
+    _, words, gauss = random.getstate()
+    array = np.random.get_state(legacy=False)
+    assert isinstance(array, dict)
+    states = {
+        "torch": torch.get_rng_state(),
+        "python": torch.tensor(words),
+        "python_gauss": torch.tensor([] if gauss is None else [gauss], dtype=torch.float64),
+        "numpy": torch.tensor([*array["state"]["key"].tolist(), array["state"]["pos"], array["has_gauss"]]),
+        "numpy_gauss": torch.tensor([array["gauss"]], dtype=torch.float64),
+    }
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_generators(states: Mapping[str, Tensor], device: torch.device) -> None:
+    """Bring the generators to where `generator_states` found them; a device without a state keeps its own."""
+    *words, position, has_gauss = states["numpy"].tolist()
+    gauss = states["python_gauss"].tolist()
+    torch.set_rng_state(states["torch"])
+    random.setstate((3, tuple(states["python"].tolist()), gauss[0] if gauss else None))
+    keys = np.array(words, dtype=np.uint32)
+    np.random.set_state(("MT19937", keys, position, has_gauss, states["numpy_gauss"].item()))
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)

@@ -1,7 +1,7 @@
 """Training: a plain loop on Lightning Fabric that can be interrupted and loses nothing."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -9,12 +9,12 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from secateurs._errors import TrainingError
-from secateurs._files import make_directory
+from secateurs._signals import Watch, deferred
 from secateurs.training._batches import BatchSource, count_steps
-from secateurs.training._checkpoint import Identity, identify, load_checkpoint, save_checkpoint
+from secateurs.training._checkpoint import Partial, Subject, identify
 from secateurs.training._device import make_fabric, resolve_device
 from secateurs.training._flags import preserved_flags
+from secateurs.training._keeper import CheckpointOptions, Keeper
 from secateurs.training._loop import Loop
 from secateurs.training._optimizer import check_optimizer, make_optimizer, move_state
 from secateurs.training._options import TrainOptions
@@ -35,7 +35,6 @@ def train(
     optimizer: Optimizer | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     progress: bool | Progress = False,
-    every: int = 1,
 ) -> TrainResult:
     """Train `model` in place as a classifier with cross-entropy; it stays on the device it was trained on.
 
@@ -43,8 +42,9 @@ def train(
         model: gives scores [B, classes]; its `training` flags are as before afterwards.
         batches: any sized iterable of (images, labels int64 [B]); `set_epoch(epoch)` is called if it exists.
         validation: looked at after every epoch.
-        checkpoint: a file written atomically after every `every`-th epoch and the last. If it exists, training
-            goes on from it; on CPU the result is bit-identical to that of an uninterrupted run.
+        checkpoint: a file (or how often it is written) that holds all that training depends on. If it exists,
+            training goes on from it; on CPU the result is bit-identical to that of an uninterrupted run. With
+            one, SIGINT and SIGTERM let the step be finished and saved before they stop training.
         optimizer: one that already has a history (cut along with the model, say) and goes on with it. The
             schedule sets its learning rate; momentum, weight decay and the rest stay its own.
         on_epoch: called with each new record once its checkpoint is written; not for epochs restored from one.
@@ -54,56 +54,56 @@ def train(
     Raises:
         ConfigError: no such device, or Lightning Fabric is missing.
         TrainingError: a loss that is not finite, batches or an optimizer that do not fit, a foreign checkpoint.
-        FileError: a checkpoint that cannot be read or written.
+        FileError: a checkpoint that cannot be written; or one that is damaged, and the one before it too.
+        Interrupted: a signal came; all steps so far are in the checkpoint.
     """
-    _check(checkpoint, every)
+    kept = CheckpointOptions(path=checkpoint) if isinstance(checkpoint, Path) else checkpoint
     steps, device = count_steps(batches), resolve_device(options.device)
     fabric = make_fabric(device, options.precision)
     with preserved_generators(device), preserved_flags(model), _prepared(model, optimizer, options, device) as ready:
         # Fabric takes torch.compile off, wraps the module and compiles the whole again.
         outer = _compiled(model) if options.compile else model
         module, stepper = fabric.setup(outer, ready)
-        loop = Loop(
-            fabric=fabric,
-            module=module,
-            optimizer=ready,
-            stepper=stepper,
-            options=options,
-            batches=batches,
-            validation=validation,
-            steps=steps,
-            checkpoint=checkpoint,
-        )
-        history = _run(loop, model, every, on_epoch, progress)
+        identity = identify(ready, options, steps, kept.stage if kept else "")
+        with deferred() if kept else nullcontext(Watch()) as watch:
+            loop = Loop(
+                fabric=fabric,
+                module=module,
+                optimizer=ready,
+                stepper=stepper,
+                options=options,
+                batches=batches,
+                validation=validation,
+                steps=steps,
+                keeper=Keeper(kept, Subject(model=model, optimizer=ready, average=None, identity=identity), watch),
+            )
+            history = _run(loop, on_epoch, progress)
     return TrainResult(history=history, optimizer=ready)
 
 
 def _run(
-    loop: Loop, model: nn.Module, every: int, on_epoch: Callable[[EpochRecord], None] | None, progress: bool | Progress
+    loop: Loop, on_epoch: Callable[[EpochRecord], None] | None, progress: bool | Progress
 ) -> tuple[EpochRecord, ...]:
-    epochs, checkpoint = loop.options.epochs, loop.checkpoint
-    identity = identify(loop.optimizer, loop.options, loop.steps)
-    history = _resume(loop, model, identity)
+    epochs, keeper = loop.options.epochs, loop.keeper
+    history, begun = _resume(loop)
     with reporting(progress, epochs=epochs, steps=loop.steps, done=len(history)) as report:
         for epoch in range(len(history), epochs):
-            record = loop.run_epoch(epoch, report)
-            history = (*history, record)
-            if checkpoint is not None and ((epoch + 1) % every == 0 or epoch + 1 == epochs):
-                save_checkpoint(checkpoint, model, loop.optimizer, history, identity)
+            record = loop.run_epoch(epoch, report, begun)
+            history, begun = (*history, record), None
+            keeper.keep_epoch(history, last=epoch + 1 == epochs)
             report.epoch(record)
             if on_epoch is not None:
                 on_epoch(record)
+            keeper.stop_if_asked()
     return history
 
 
-def _resume(loop: Loop, model: nn.Module, identity: Identity) -> tuple[EpochRecord, ...]:
-    if loop.checkpoint is None or not loop.checkpoint.exists():
-        return ()
-    history = load_checkpoint(loop.checkpoint, model, loop.optimizer, identity)
+def _resume(loop: Loop) -> tuple[tuple[EpochRecord, ...], Partial | None]:
+    history, begun = loop.keeper.load()
     move_state(loop.optimizer)
     if history:
         loop.set_rate(history[-1].lr)
-    return history
+    return history, begun
 
 
 @contextmanager
@@ -140,10 +140,3 @@ def _reorder(model: nn.Module, memory_format: torch.memory_format) -> None:
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.dim() == 4:
             tensor.data = tensor.data.contiguous(memory_format=memory_format)
-
-
-def _check(checkpoint: Path | None, every: int) -> None:
-    if every < 1:
-        raise TrainingError("every", wanted="at least 1 epoch", got=str(every), cure="Use 1 to save each epoch.")
-    if checkpoint is not None:
-        make_directory(checkpoint.parent)
