@@ -12,6 +12,8 @@ from typing import Any, Self
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from secateurs._error_values import error_values
 from secateurs._errors import ConfigError, RankError, SecateursError
@@ -70,7 +72,7 @@ class _Link:
 
     group: object = None
     control: "dist.ProcessGroup | None" = None
-    store: "dist.Store | None" = None
+    store: Store | None = None
 
 
 _link = _Link()
@@ -96,7 +98,7 @@ def joined(*, cuda: bool, timeout_s: float) -> Iterator[None]:
     store = _arrived(place)
     dist.init_process_group(
         "nccl" if cuda else "gloo",
-        store=dist.PrefixStore("secateurs/group", store),
+        store=PrefixStore("secateurs/group", store),
         rank=place.rank,
         world_size=place.world,
         timeout=datetime.timedelta(seconds=timeout_s),
@@ -149,10 +151,10 @@ def record_failure(error: BaseException) -> None:
     Path(file).write_text(json.dumps(content), encoding="utf-8")
 
 
-def _arrived(place: Place) -> dist.Store:
+def _arrived(place: Place) -> Store:
     """The launcher's store, once every rank is there: the group's own timeout is too short for slow starts."""
     try:
-        store, _, _ = next(iter(dist.rendezvous("env://", timeout=_ARRIVAL)))
+        store: Store = next(iter(rendezvous("env://", timeout=_ARRIVAL)))[0]
         store.set(f"secateurs/arrived/{place.rank}", "")
         store.wait([f"secateurs/arrived/{rank}" for rank in range(place.world)], _ARRIVAL)
     except (dist.DistError, RuntimeError) as error:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from secateurs._sharding import Shard, part
 from secateurs.data._hash import keyed_order
 
 __all__ = ["Steps"]
@@ -22,6 +23,7 @@ class Steps:
         seed: of the order.
         shuffle: another order in each epoch.
         drop_last: leave out a last batch that is not full.
+        shard: (rank, world): which part of every batch this rank takes.
     """
 
     indices: Tensor
@@ -29,6 +31,7 @@ class Steps:
     seed: int
     shuffle: bool
     drop_last: bool
+    shard: Shard = (0, 1)
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.indices), self.batch_size)
@@ -41,5 +44,9 @@ class Steps:
         return torch.arange(len(self.indices), device=self.indices.device)
 
     def positions(self, order: Tensor, step: int) -> Tensor:
-        """Positions of the images of one step."""
-        return order[step * self.batch_size : (step + 1) * self.batch_size]
+        """Positions of the images of one step; under several ranks, of this rank's part of them."""
+        return order[step * self.batch_size : (step + 1) * self.batch_size][part(self.global_size(step), self.shard)]
+
+    def global_size(self, step: int) -> int:
+        """Images of one step over all ranks."""
+        return min(self.batch_size, len(self.indices) - step * self.batch_size)
