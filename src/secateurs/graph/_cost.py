@@ -83,8 +83,8 @@ class CostModel:
     def __init__(self, algebra: Algebra, record: Record, weights: Sequence[Weight]) -> None:
         lives = lives_of(record)
         weights = [*weights, *_indices(record.branches)]
-        counted = [*record.terms, *weights, *lives]
-        self._labels = _LabelTable(algebra, [label for entry in counted for label in entry.labels])
+        groups = [entry.labels for entries in (record.terms, weights, lives) for entry in entries]
+        self._labels = _LabelTable(algebra, [label for labels in groups for label in labels])
         self._uncounted = dict(record.uncounted)
         self._macs = self._labels.products((term.factor, term.labels) for term in record.terms)
         self._backward = np.array([term.backward for term in record.terms], dtype=np.int64)
@@ -151,16 +151,19 @@ class _LabelTable:
     def __init__(self, algebra: Algebra, labels: Sequence[Label]) -> None:
         algebra.settle(labels)
         self._algebra = algebra
-        self._numbers: dict[int, int] = {}
+        self._by_label: dict[int, int] = {}
+        self._by_free: dict[int, int] = {}
         self._resolved: list[Label] = []
 
     def number(self, label: Label) -> int:
         """The number of a label; equal ones have equal numbers. 0 stands for "no label", of size 1."""
-        free = self._algebra.free(label)
-        number = self._numbers.get(id(free))
+        number = self._by_label.get(id(label))
         if number is None:
-            self._resolved.append(free)
-            number = self._numbers[id(free)] = len(self._resolved)
+            free = self._algebra.free(label)
+            number = self._by_free.setdefault(id(free), len(self._resolved) + 1)
+            if number > len(self._resolved):
+                self._resolved.append(free)
+            self._by_label[id(label)] = number
         return number
 
     def products(self, rows: Iterable[tuple[int, Sequence[Label]]]) -> Callable[[npt.NDArray[np.int64]], Any]:
