@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 
 from secateurs._errors import DataError
+from secateurs._sharding import Shard, check_shard
 from secateurs.data._augment import Augment
 from secateurs.data._draws import Draws
 from secateurs.data._finish import Finisher
 from secateurs.data._image_set import ImageSet
 from secateurs.data._steps import Steps
+from secateurs.data._streamed_set import StreamedSet
 
-__all__ = ["BatchOptions", "Batches"]
+__all__ = ["BatchOptions", "Batches", "check_batches", "device_of"]
 
 _AUGMENT = 2
 
@@ -30,6 +32,9 @@ class BatchOptions:
             size is cut to the central square of 7/8 of its shorter side, and that is resized. None: as they are.
         drop_last: leave out a last batch that is not full.
         channels_last: memory format of the batches.
+        threads: that decode images which are streamed; None for one for each core.
+        shard: (rank, world): of every batch only this rank's part is made. `batch_size` stays that of all ranks
+            together, and they see exactly what one process would; see `secateurs._sharding.part`.
     """
 
     device: str = "cpu"
@@ -38,6 +43,11 @@ class BatchOptions:
     fit: int | None = None
     drop_last: bool = False
     channels_last: bool = False
+    threads: int | None = None
+    shard: Shard = (0, 1)
+
+    def __post_init__(self) -> None:
+        check_shard(self.shard)
 
 
 class Batches:
@@ -67,8 +77,8 @@ class Batches:
         options: BatchOptions | None = None,
     ) -> None:
         self._options = options or BatchOptions()
-        _check(images, batch_size, mean, std, self._options.drop_last)
-        self._images = images.to(_device(self._options.device))
+        check_batches(images, batch_size, mean, std, self._options.drop_last)
+        self._images = images.to(device_of(self._options.device))
         self._seed, self._epoch = seed, 0
         self._steps = Steps(
             indices=self._images.indices,
@@ -76,6 +86,7 @@ class Batches:
             seed=seed,
             shuffle=self._options.shuffle,
             drop_last=self._options.drop_last,
+            shard=self._options.shard,
         )
         self._finisher = Finisher(
             augment=self._options.augment,
@@ -84,16 +95,30 @@ class Batches:
             std=std,
             channels_last=self._options.channels_last,
         ).to(self._images.images.device)
-        self._finisher.check((images.images.shape[2], images.images.shape[3]))
+        self._finisher.check(images.size)
 
     @property
     def images(self) -> ImageSet:
         """The image set, on the device."""
         return self._images
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of what the batches hold."""
+        return self._finisher.shape((self._images.channels, *self._images.size))
+
     def set_epoch(self, epoch: int) -> None:
         """Choose order and augmentation of the loops that begin from now on."""
         self._epoch = epoch
+
+    @property
+    def shard(self) -> Shard:
+        """Which part of every batch this is: (rank, world)."""
+        return self._options.shard
+
+    def global_size(self, step: int) -> int:
+        """Images of one step over all ranks."""
+        return self._steps.global_size(step)
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -111,13 +136,17 @@ class Batches:
         return self._finisher.finished(self._finisher.sized(images, draws), draws)
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """The device that an option names."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(name)
 
 
-def _check(images: ImageSet, batch_size: int, mean: Sequence[float], std: Sequence[float], drop_last: bool) -> None:
+def check_batches(
+    images: ImageSet | StreamedSet, batch_size: int, mean: Sequence[float], std: Sequence[float], drop_last: bool
+) -> None:
+    """Refuse what no batches can be made of."""
     if batch_size < 1:
         raise DataError("batch_size", wanted="1 or more images", got=str(batch_size), cure="Change the batch size.")
     if len(images) < (batch_size if drop_last else 1):
@@ -128,10 +157,10 @@ def _check(images: ImageSet, batch_size: int, mean: Sequence[float], std: Sequen
             cure="Give more images, a smaller batch size, or drop_last=False.",
         )
     for name, values in (("mean", mean), ("std", std)):
-        if len(values) != images.images.shape[1]:
+        if len(values) != images.channels:
             raise DataError(
                 f"Batches.{name}",
-                wanted=f"{images.images.shape[1]} numbers, one for each channel",
+                wanted=f"{images.channels} numbers, one for each channel",
                 got=repr(tuple(values)),
                 cure="Take mean and std of the same Splits as the images.",
             )

@@ -4,7 +4,9 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from torch import Tensor
 from secateurs._errors import DataError
 from secateurs.data._libraries import library
 
-__all__ = ["open_image", "stack"]
+__all__ = ["Header", "is_grey", "open_header", "open_image", "pixels", "stack"]
 
 # A few hundred bytes can claim to be a picture of many gigabytes; photographs stay below this.
 _PIXEL_LIMIT = 64_000_000
@@ -25,6 +27,28 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
 _GREY_MODES = frozenset({"1", "L", "LA"})
 _COLOUR_MODES = frozenset({"P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 _ORIENTATION = 0x0112
+_FIRST_TURNED = 5  # from this orientation on, width and height change places
+# What decoders raise on damaged files; there is no common base class.
+_DAMAGED = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What an image's first bytes say, turned as its orientation asks."""
+
+    width: int
+    height: int
+    grey: bool
 
 
 def open_image(cell: Mapping[str, Any] | None, where: str, mode: str | None = None) -> Any:
@@ -32,35 +56,41 @@ def open_image(cell: Mapping[str, Any] | None, where: str, mode: str | None = No
 
     `mode` is the Pillow mode that the column states, if any: some encodings know no grey.
     """
-    pil = library("PIL.Image")
-    if cell is None or (cell["bytes"] is None and cell["path"] is None):
-        raise _undecodable(where, "an empty cell")
-    # What decoders raise on damaged files; there is no common base class.
-    damaged = (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        IndexError,
-        KeyError,
-        TypeError,
-        struct.error,
-        zlib.error,
-    )
-    try:
-        file = cell["path"] if cell["bytes"] is None else io.BytesIO(cell["bytes"])
-        image = pil.open(file, formats=_FORMATS)
-        _check_pixels(image, where)
+    with _opened(cell, where) as image:
         image.load()
         if image.getexif().get(_ORIENTATION, 1) != 1:
             image = library("PIL.ImageOps").exif_transpose(image)
-        if mode not in (None, image.mode):
-            image = image.convert(mode)
+        return image if mode in (None, image.mode) else image.convert(mode)
+
+
+def open_header(cell: Mapping[str, Any] | None, where: str, mode: str | None = None) -> Header:
+    """The size and kind of the same image, without decoding it."""
+    with _opened(cell, where) as image:
+        # Some formats hide their orientation behind the pixels; a square need not be looked at.
+        turned = image.width != image.height and image.getexif().get(_ORIENTATION, 1) >= _FIRST_TURNED
+        width, height = (image.height, image.width) if turned else (image.width, image.height)
+        return Header(width=width, height=height, grey=is_grey(mode or image.mode))
+
+
+def is_grey(mode: str) -> bool:
+    """Whether a Pillow mode has no colour."""
+    return mode in _GREY_MODES
+
+
+@contextmanager
+def _opened(cell: Mapping[str, Any] | None, where: str) -> Iterator[Any]:
+    """The image with nothing but its header read; what goes wrong while it is used is a `DataError`."""
+    pil = library("PIL.Image")
+    if cell is None or (cell["bytes"] is None and cell["path"] is None):
+        raise _undecodable(where, "an empty cell")
+    try:
+        with pil.open(cell["path"] if cell["bytes"] is None else io.BytesIO(cell["bytes"]), formats=_FORMATS) as image:
+            _check_pixels(image, where)
+            yield image
     except pil.UnidentifiedImageError as error:
         raise _undecodable(where, f"bytes in none of the formats {', '.join(_FORMATS)}") from error
-    except (pil.DecompressionBombError, pil.DecompressionBombWarning, *damaged) as error:
+    except (pil.DecompressionBombError, pil.DecompressionBombWarning, *_DAMAGED) as error:
         raise _undecodable(where, str(error) or type(error).__name__) from error
-    return image
 
 
 def stack(pictures: Iterable[tuple[str, Any]], count: int, *, resize: int | None, channels: int | None) -> Tensor:
@@ -73,17 +103,17 @@ def stack(pictures: Iterable[tuple[str, Any]], count: int, *, resize: int | None
         # Pillow warns from half of its own limit on; open_image turns that into an error.
         warnings.simplefilter("error", library("PIL.Image").DecompressionBombWarning)
         for row, (where, picture) in enumerate(pictures):
-            pixels = _pixels(picture, where, resize=resize, channels=channels)
+            image = pixels(picture, where, resize=resize, channels=channels)
             if images is None:
-                images = _allocate((count, *pixels.shape), where)
-            _check_size(pixels.shape, images.shape, where)
-            if pixels.shape[0] > images.shape[1]:
-                images = np.repeat(images, pixels.shape[0], axis=1)
-            images[row] = pixels
+                images = _allocate((count, *image.shape), where)
+            _check_size(image.shape, images.shape, where)
+            if image.shape[0] > images.shape[1]:
+                images = np.repeat(images, image.shape[0], axis=1)
+            images[row] = image
     return torch.zeros((0, 1, 1, 1), dtype=torch.uint8) if images is None else torch.from_numpy(images)
 
 
-def _pixels(picture: Any, where: str, *, resize: int | None, channels: int | None) -> npt.NDArray[np.uint8]:
+def pixels(picture: Any, where: str, *, resize: int | None, channels: int | None) -> npt.NDArray[np.uint8]:
     """[C, H, W]; transparency is dropped."""
     if picture.mode not in _GREY_MODES | _COLOUR_MODES:
         raise DataError(
@@ -97,8 +127,8 @@ def _pixels(picture: Any, where: str, *, resize: int | None, channels: int | Non
     picture = picture if picture.mode == mode else picture.convert(mode)
     if resize is not None and picture.size != (resize, resize):
         picture = picture.resize((resize, resize), library("PIL.Image").Resampling.BILINEAR)
-    pixels: npt.NDArray[np.uint8] = np.asarray(picture)
-    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+    values: npt.NDArray[np.uint8] = np.asarray(picture)
+    return values[None] if grey else values.transpose(2, 0, 1)
 
 
 def _allocate(shape: tuple[int, ...], where: str) -> npt.NDArray[np.uint8]:

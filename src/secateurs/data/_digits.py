@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from secateurs.data._decode import Header
 from secateurs.data._libraries import library
 from secateurs.data._split import Split
 
@@ -25,6 +26,7 @@ def digits() -> Split:
         labels=torch.from_numpy(data.target.astype(np.int64)),
         classes=tuple(str(name) for name in data.target_names),
         pictures=partial(_pictures, images),
+        headers=partial(_headers, images.shape[1:]),
     )
 
 
@@ -32,3 +34,7 @@ def _pictures(images: npt.NDArray[np.uint8], rows: Sequence[int]) -> Iterator[tu
     from_array = library("PIL.Image").fromarray
     for row in rows:
         yield f"digits row {row}", from_array(images[row])
+
+
+def _headers(shape: tuple[int, int], rows: Sequence[int]) -> Iterator[Header]:
+    return (Header(width=shape[1], height=shape[0], grey=True) for _ in rows)

@@ -11,7 +11,7 @@ from secateurs.data._boxes import central_boxes, random_boxes
 from secateurs.data._colour import recoloured
 from secateurs.data._cutout import cut_out
 from secateurs.data._draws import Draws
-from secateurs.data._resample import resampled
+from secateurs.data._resample import Boxes, resampled
 from secateurs.data._window import windowed
 
 __all__ = ["Finisher"]
@@ -61,15 +61,30 @@ class Finisher:
                 cure="Change augment.crop, or set augment.crop_padding to zeros.",
             )
 
+    def shape(self, stored: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Channels, height and width of the results for images of the shape `stored`."""
+        side = self.side()
+        return stored if side is None else (stored[0], side, side)
+
     def sized(self, images: Tensor, draws: Draws) -> Tensor:
         """uint8 [B, C, H, W], brought to the batch's size."""
         side = self.side()
         if side is None:
             return images
         height, width = (torch.full((len(images),), extent, device=images.device) for extent in images.shape[2:])
+        return resampled(images, self._boxes(height, width, side, draws), side)
+
+    def each_sized(self, images: Sequence[Tensor], draws: Draws) -> list[Tensor]:
+        """The same, pixel for pixel, for uint8 [C, H, W] that differ in size."""
+        side = self.side()
+        assert side is not None  # whoever holds such images has checked it
+        height, width = (torch.tensor([image.shape[dim] for image in images]) for dim in (1, 2))
+        boxes = self._boxes(height, width, side, draws)
+        return [resampled(image[None], boxes.at(row), side)[0] for row, image in enumerate(images)]
+
+    def _boxes(self, height: Tensor, width: Tensor, side: int, draws: Draws) -> Boxes:
         crop = self._augment.resized_crop
-        boxes = central_boxes(height, width, side) if crop is None else random_boxes(draws, height, width, crop)
-        return resampled(images, boxes, side)
+        return central_boxes(height, width, side) if crop is None else random_boxes(draws, height, width, crop)
 
     def finished(self, images: Tensor, draws: Draws) -> Tensor:
         """uint8 [B, C, H, W] of the batch's size to normalised float32."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from secateurs._errors import DataError
+from secateurs.data._streamed_set import StreamedSet
 
 __all__ = ["ImageSet", "Splits"]
 
@@ -46,6 +47,16 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def channels(self) -> int:
+        """1 or 3."""
+        return self.images.shape[1]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of all images."""
+        return self.images.shape[2], self.images.shape[3]
+
     def to(self, device: torch.device | str) -> "ImageSet":
         """The same set on `device`."""
         return ImageSet(
@@ -69,9 +80,9 @@ class Splits:
         name: of the source.
     """
 
-    train: ImageSet
-    validation: ImageSet
-    test: ImageSet
+    train: ImageSet | StreamedSet
+    validation: ImageSet | StreamedSet
+    test: ImageSet | StreamedSet
     mean: tuple[float, ...]
     std: tuple[float, ...]
     name: str

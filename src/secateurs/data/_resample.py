@@ -23,6 +23,11 @@ class Boxes:
     height: Tensor
     width: Tensor
 
+    def at(self, row: int) -> "Boxes":
+        """That of one image, as a batch of one."""
+        top, left, height, width = (tensor[row : row + 1] for tensor in (self.top, self.left, self.height, self.width))
+        return Boxes(top=top, left=left, height=height, width=width)
+
 
 def resampled(images: Tensor, boxes: Boxes, size: int) -> Tensor:
     """uint8 [B, C, H, W] to uint8 [B, C, size, size]: each image's box, bilinear.

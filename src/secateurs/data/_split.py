@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from secateurs.data._decode import Header
+
 __all__ = ["Reader", "Source", "Split"]
 
 
@@ -17,13 +19,15 @@ class Split:
         where: names the split in errors.
         labels: int64 [rows].
         classes: names of the classes.
-        pictures: for row numbers, yields (where the image is, PIL image) in that order.
+        pictures: for row numbers, yields (where the image is, PIL image) in that order; several threads may do so.
+        headers: the same, but only what the images' first bytes say.
     """
 
     where: str
     labels: Tensor
     classes: tuple[str, ...]
     pictures: Callable[[Sequence[int]], Iterator[tuple[str, Any]]]
+    headers: Callable[[Sequence[int]], Iterator[Header]]
 
 
 Reader = Callable[[tuple[str, ...] | None], Split]

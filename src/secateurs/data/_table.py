@@ -1,14 +1,14 @@
 """Rows held by Hugging Face `datasets`, whatever they were read from."""
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from secateurs._errors import DataError
 from secateurs.data._columns import image_column, label_column
-from secateurs.data._decode import open_image
+from secateurs.data._decode import Header, open_header, open_image
 from secateurs.data._labels import encode
 from secateurs.data._libraries import library
 from secateurs.data._options import DataOptions
@@ -18,6 +18,8 @@ __all__ = ["Origin", "Table", "as_split"]
 
 # Rows whose bytes are taken out of Arrow at once; more gain nothing and hold more memory.
 _CHUNK = 1000
+
+_Cells: TypeAlias = Callable[[Sequence[int]], Iterator[tuple[str, Any]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +54,28 @@ def as_split(table: Table, options: DataOptions, known: tuple[str, ...] | None) 
     labels, classes = encode(table.dataset[label][:], features[label], known, table.where)
     mode = getattr(features[image], "mode", None)
     encoded = table.dataset.select_columns([image]).cast_column(image, library("datasets").Image(decode=False))
-    return Split(where=where, labels=labels, classes=classes, pictures=partial(_pictures, table, encoded, mode))
+    cells = partial(_cells, table, encoded)
+    return Split(
+        where=where,
+        labels=labels,
+        classes=classes,
+        pictures=partial(_pictures, cells, mode),
+        headers=partial(_headers, cells, mode),
+    )
 
 
-def _pictures(table: Table, encoded: Any, mode: str | None, rows: Sequence[int]) -> Iterator[tuple[str, Any]]:
+def _pictures(cells: _Cells, mode: str | None, rows: Sequence[int]) -> Iterator[tuple[str, Any]]:
+    return ((where, open_image(cell, where, mode)) for where, cell in cells(rows))
+
+
+def _headers(cells: _Cells, mode: str | None, rows: Sequence[int]) -> Iterator[Header]:
+    return (open_header(cell, where, mode) for where, cell in cells(rows))
+
+
+def _cells(table: Table, encoded: Any, rows: Sequence[int]) -> Iterator[tuple[str, Any]]:
     (column,) = encoded.column_names
     for start in range(0, len(rows), _CHUNK):
         chunk = list(rows[start : start + _CHUNK])
         for row, cell in zip(chunk, encoded[chunk][column], strict=True):
             in_file = cell is not None and cell["bytes"] is None and cell["path"]
-            where = cell["path"] if in_file else table.where(row)
-            yield where, open_image(cell, where, mode)
+            yield cell["path"] if in_file else table.where(row), cell
