@@ -1,6 +1,8 @@
 """What a trace runs on: meta tensors, fake tensors, or the real ones."""
 
-from contextlib import AbstractContextManager, nullcontext
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol, final
 
 import torch
@@ -74,7 +76,20 @@ class FakeGround:
 
     def entered(self) -> AbstractContextManager[Any]:
         """See `Ground`."""
-        return self._mode
+        return _quietly(self._mode)
+
+
+@contextmanager
+def _quietly(mode: FakeTensorMode) -> Iterator[None]:
+    """torch logs a traceback before it raises what a trace turns into one error."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with mode:
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 @final

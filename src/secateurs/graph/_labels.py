@@ -9,6 +9,7 @@ during inference: that is how a plain `Linear(E)` turns into `heads x head_dim` 
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, pairwise
 from math import prod
 
 import numpy as np
@@ -67,14 +68,23 @@ class Algebra:
 
     def fresh(self, n: int) -> Label:
         """A plain label [n, 1] of `n` atoms that nothing else has."""
+        return self._new_atoms(n)[:, None]
+
+    def fresh_all(self, sizes: Iterable[int]) -> list[Label]:
+        """`fresh` of each size, at once."""
+        ends = list(accumulate(sizes, initial=0))
+        atoms = self._new_atoms(ends[-1])[:, None]
+        return [atoms[start:end] for start, end in pairwise(ends)]
+
+    def _new_atoms(self, n: int) -> IntArray:
         start, self._size = self._size, self._size + n
         while self._size > len(self._parent):
             self._parent = np.concatenate([self._parent, np.zeros_like(self._parent)])
             self._factors = np.concatenate([self._factors, np.zeros_like(self._factors)])
             self._reason = np.concatenate([self._reason, np.zeros_like(self._reason)])
         atoms = np.arange(start, self._size, dtype=np.int64)
-        self._parent[atoms] = atoms
-        return atoms[:, None]
+        self._parent[start : self._size] = atoms
+        return atoms
 
     # ------------------------------------------------------------------ reading
 

@@ -1,6 +1,5 @@
 """Run a model once, on nothing, and learn what may be cut."""
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -109,7 +108,7 @@ def _run(
 ) -> tuple[Algebra, Record, dict[str, Info]]:
     algebra, record = Algebra(), Record()
     with ExitStack() as stack:
-        stack.enter_context(untouched(model, (args, kwargs)))
+        stack.enter_context(untouched(model, (args, kwargs), copy_buffers=not ground.replaces_weights))
         free_attention(model)
         weights, tensors = _weights(model, algebra)
         given = tensors
@@ -136,7 +135,6 @@ def _run(
 def _call(
     stack: ExitStack, model: nn.Module, modes: tuple[LabelMode, SizeMode], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Outputs:
-    stack.enter_context(_quiet())
     stack.enter_context(_module_paths(model, modes[0]))
     stack.enter_context(modes[0])
     state = stack.enter_context(handed_on())
@@ -210,10 +208,12 @@ def free_attention(model: nn.Module, paths: tuple[str, ...] | None = None) -> tu
 
 def _weights(model: nn.Module, algebra: Algebra) -> tuple[dict[str, Info], dict[str, Tensor]]:
     tensors = tensors_of(model)
-    weights = {}
-    for path, tensor in tensors.items():
-        labels = tuple(algebra.fresh(size) if size > 1 else None for size in tensor.shape)
-        weights[path] = Info(labels, tensor.requires_grad, path)
+    shapes = [tensor.shape for tensor in tensors.values()]
+    labels = iter(algebra.fresh_all(size for shape in shapes for size in shape if size > 1))
+    weights = {
+        path: Info(tuple(next(labels) if size > 1 else None for size in shape), tensor.requires_grad, path)
+        for (path, tensor), shape in zip(tensors.items(), shapes, strict=True)
+    }
     return weights, tensors
 
 
@@ -222,27 +222,16 @@ def _replace_weights(
 ) -> dict[str, Tensor]:
     """Put stand-ins in the place of all parameters and buffers; returns what is then in the place of `given`."""
     made: dict[int, Tensor] = {}
-    for module in model.modules():
+    modules = modules_of(model).values()
+    for module in modules:
         for registry in (module._parameters, module._buffers):
             for name, tensor in registry.items():
                 if tensor is not None:
                     if id(tensor) not in made:
                         made[id(tensor)] = stand_in(tensor)
                     registry[name] = made[id(tensor)]  # type: ignore[assignment]
-    follow_ties(model.modules(), made)
+    follow_ties(modules, made)
     return {path: made.get(id(tensor), tensor) for path, tensor in given.items()}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """torch logs a traceback before it raises what we turn into one error."""
-    logger = logging.getLogger("torch._subclasses.fake_tensor")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 @contextmanager

@@ -1,12 +1,16 @@
 """Example arguments as JSON: enough to trace the same call again."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from secateurs._errors import PlanError
+
+_MOST = 2**27
+"""Elements of a made-up tensor, half a gigabyte of float32: more is passed rather than made."""
 
 __all__ = ["describe_inputs", "rebuild_inputs"]
 
@@ -56,13 +60,15 @@ def rebuild_inputs(described: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         generator = torch.Generator().manual_seed(0)
         args = tuple(_rebuild(item, generator) for item in described["args"])
         return args, {name: _rebuild(item, generator) for name, item in described["kwargs"].items()}
-    except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, RuntimeError, ValueError, OverflowError) as error:
         raise PlanError("plan inputs", wanted="described arguments", got=repr(error), cure=cure) from error
 
 
 def _rebuild(item: Mapping[str, Any], generator: torch.Generator) -> Any:
     if "tensor" in item:
         dtype = getattr(torch, item["dtype"])
+        if not isinstance(dtype, torch.dtype) or prod(item["tensor"]) > _MOST:
+            raise ValueError(f"a tensor {item['dtype']} {item['tensor']}")
         if dtype.is_floating_point or dtype.is_complex:
             return torch.randn(item["tensor"], dtype=dtype, generator=generator)
         return _whole(item, generator).to(dtype)

@@ -4,7 +4,13 @@ from collections.abc import Mapping
 
 from torch import nn
 
-__all__ = ["declared_sizes"]
+__all__ = ["NAMES", "declared_sizes"]
+
+_WEIGHTS = ("weight_orig", "weight_v", "weight")  # older hooks rename it
+_LAYER = ("weight_ih_l0", "weight_hh_l0", "weight_hr_l0")
+_CELL = ("weight_ih", "weight_hh", "weight_hr")
+NAMES = (*_WEIGHTS, "running_mean", *_LAYER, *_CELL)
+"""Names of the tensors from whose shapes sizes are told."""
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -16,14 +22,14 @@ def declared_sizes(module: nn.Module, shapes: Mapping[str, tuple[int, ...]], gro
 
     Args:
         module: any module; those that are none of torch's layers declare nothing.
-        shapes: shapes of its direct parameters and buffers, by name, after the cut.
+        shapes: shapes of its direct parameters and buffers, by name, after the cut; those in `NAMES` matter.
         groups: its number of groups after the cut, where it has one.
     """
     if isinstance(module, nn.RNNBase):
-        return _recurrent(shapes, "weight_ih_l0", "weight_hh_l0", "weight_hr_l0")
+        return _recurrent(shapes, *_LAYER)
     if isinstance(module, nn.RNNCellBase):
-        return _recurrent(shapes, "weight_ih", "weight_hh", "weight_hr")
-    weight = shapes.get("weight_orig", shapes.get("weight_v", shapes.get("weight")))  # older hooks rename it
+        return _recurrent(shapes, *_CELL)
+    weight = next((shapes[name] for name in _WEIGHTS if name in shapes), None)
     if isinstance(module, _NORMS):
         size = weight or shapes.get("running_mean")
         return {"num_features": size[0]} if size else {}

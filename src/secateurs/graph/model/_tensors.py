@@ -8,22 +8,25 @@ from torch import Tensor, nn
 __all__ = ["convert", "follow_ties", "module_at", "modules_of", "plain_tensors", "registered_tensors", "tensors_of"]
 
 
-_NO_TENSORS = (bool, int, float, str, dict, OrderedDict, tuple, list, set, type(None))
+_NO_TENSORS = frozenset((bool, int, float, str, dict, OrderedDict, tuple, list, set, type(None)))
 
 
 def modules_of(model: nn.Module) -> dict[str, nn.Module]:
     """All modules by path, each once, under the first of its paths: as `named_modules` gives them, in linear time."""
     found: dict[str, nn.Module] = {}
-    _walk(model, "", found, set())
+    seen: set[int] = set()
+    pending: list[tuple[str, nn.Module]] = [("", model)]
+    while pending:
+        path, module = pending.pop()
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        found[path] = module
+        if module._modules:
+            start = f"{path}." if path else ""
+            children = [(start + name, child) for name, child in module._modules.items() if child is not None]
+            pending += reversed(children)
     return found
-
-
-def _walk(module: nn.Module, path: str, found: dict[str, nn.Module], seen: set[int]) -> None:
-    seen.add(id(module))
-    found[path] = module
-    for name, child in module._modules.items():
-        if child is not None and id(child) not in seen:
-            _walk(child, f"{path}.{name}" if path else name, found, seen)
 
 
 def registered_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from secateurs.graph.model._structure import is_object, parts_of
-from secateurs.graph.model._tensors import follow_ties
+from secateurs.graph.model._tensors import follow_ties, modules_of
 
 __all__ = ["untouched"]
 
 
 @contextmanager
-def untouched(model: nn.Module, arguments: Any = ()) -> Iterator[None]:
+def untouched(model: nn.Module, arguments: Any = (), *, copy_buffers: bool = True) -> Iterator[None]:
     """Evaluation mode, no gradients, code as it is written, and afterwards everything as before.
 
     That is: every module, flag and random state; what lists, dicts, sets and objects in attributes hold (where code
@@ -39,7 +40,8 @@ def untouched(model: nn.Module, arguments: Any = ()) -> Iterator[None]:
         stack.callback(held.restore)
         stack.enter_context(_random_states())
         stack.enter_context(_plain_code())
-        _copy_buffers(modules)
+        if copy_buffers:
+            _copy_buffers(modules)
         for module in modules:
             module.training = False
         with torch.inference_mode(False), torch.no_grad():
@@ -97,19 +99,20 @@ class _Held:
     """
 
     def __init__(self, values: Iterable[Any], own: set[int]) -> None:
-        self._own = own
         self._seen: dict[int, Any] = {}
         self._empty: list[Any] = []
         self._full: list[tuple[Any, Any]] = []
         self._undo: list[Callable[[], None]] = []
         pending = list(values)
         while pending:
-            for part in parts_of(pending.pop()):
-                if type(part) in _ATOMS or id(part) in self._seen:
+            value = pending.pop()
+            for part in value.values() if type(value) is dict else parts_of(value):
+                kind = type(part)
+                if kind in _ATOMS or id(part) in own:
                     continue
-                if type(part) in _CONTAINERS and not part:
+                if kind in _CONTAINERS and not part:
                     self._empty.append(part)
-                elif self._remember(part):
+                elif id(part) not in self._seen and self._remember(part):
                     pending.append(part)
 
     def restore(self) -> None:
@@ -126,13 +129,13 @@ class _Held:
         """Whether there may be more inside."""
         self._seen[id(value)] = value
         if isinstance(value, tuple):
-            return True
+            return not _ATOMS.issuperset(map(type, value))
         if isinstance(value, (list, set, dict)):
             self._full.append((value, copy.copy(value) if type(value) in _CONTAINERS else _plain_copy(value)))
             return True
         if isinstance(value, nn.Module):
             return False
-        undo = None if id(value) in self._own else _undo_of(value)
+        undo = _undo_of(value)
         if undo is not None:
             self._undo.append(undo)
             return not isinstance(value, Tensor)
@@ -155,12 +158,9 @@ def _plain_copy(container: Any) -> Any:
 
 def _refill(container: Any, before: Any) -> None:
     """Put contents back, where they differ in any object."""
-    pairs = isinstance(container, dict)
-    now, then = (list(held.items()) if pairs else list(held) for held in (container, before))
-    if len(now) == len(then) and all(
-        a is b or (pairs and a[0] is b[0] and a[1] is b[1]) for a, b in zip(now, then, strict=True)
-    ):
-        return
+    if len(container) == len(before) and all(map(is_, container, before)):
+        if not isinstance(container, dict) or all(map(is_, container.values(), before.values())):
+            return
     container.clear()
     if isinstance(container, list):
         container.extend(before)

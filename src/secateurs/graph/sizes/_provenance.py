@@ -91,7 +91,7 @@ class Tagged(int):
     watcher: "Watcher | None"
 
     def __new__(cls, value: int, expression: Expression, watcher: "Watcher | None") -> "Tagged":
-        number = super().__new__(cls, value)
+        number = int.__new__(cls, value)
         number.expression, number.watcher = expression, watcher
         return number
 
@@ -200,11 +200,13 @@ def tag_attributes(model: nn.Module, watcher: Watcher) -> Callable[[], None]:
 
 def _tag(path: str, prefix: str, attributes: dict[str, Any], watcher: Watcher) -> None:
     for name, value in list(attributes.items()):
-        if type(value) in _NO_SIZES or name.startswith("_"):
+        kind = type(value)
+        if kind in _NO_SIZES or name.startswith("_"):
             continue
-        if _is_size(value):
-            attributes[name] = Tagged(value, Attribute(path, prefix + name, None, value), watcher)
-        elif type(value) in (tuple, list, torch.Size) and value and all(_is_size(item) for item in value):
+        if kind is int:
+            if value > 0:
+                attributes[name] = Tagged(value, Attribute(path, prefix + name, None, value), watcher)
+        elif kind in (tuple, list, torch.Size) and value and all(map(_is_size, value)):
             tags = [Tagged(item, Attribute(path, prefix + name, i, item), watcher) for i, item in enumerate(value)]
             attributes[name] = tags if type(value) is list else tuple(tags)
 
