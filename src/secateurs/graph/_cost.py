@@ -170,9 +170,8 @@ class _LabelTable:
         """A function from kept sizes per label to factor x kept x kept ... per row."""
         entries = [(factor, [self.number(label) for label in labels]) for factor, labels in rows]
         width = max((len(numbers) for _, numbers in entries), default=0)
-        table = np.zeros((len(entries), max(width, 1)), dtype=np.int64)
-        for row, (_, numbers) in enumerate(entries):
-            table[row, : len(numbers)] = numbers
+        rows_of_numbers = [numbers + [0] * (width - len(numbers)) for _, numbers in entries]
+        table = np.array(rows_of_numbers, dtype=np.int64).reshape(len(entries), width)
         factors = np.array([factor for factor, _ in entries], dtype=np.int64)
         return lambda kept: factors * kept[table].prod(1) if len(factors) else factors
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import cached_property
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,16 +13,17 @@ from secateurs._errors import PlanError
 from secateurs._nearest import nearest_hint
 from secateurs.graph._axes import Axis, Fixed, draft_axes, find_fixed, name_axes
 from secateurs.graph._cost import Cost, CostModel, Weight
-from secateurs.graph._labels import Algebra, Label
+from secateurs.graph._declared import declared_edits
+from secateurs.graph._labels import Algebra
 from secateurs.graph._plan import Cut, Edit, Plan, Renumber
-from secateurs.graph._record import Info, Record
+from secateurs.graph._record import Info, Record, constant_factor
+from secateurs.graph._removal import Removal
 from secateurs.graph._scatters import narrow_sizes, scatters
 from secateurs.graph.model._inputs import describe_inputs
-from secateurs.graph.model._modules import declared_sizes
 from secateurs.graph.model._tensors import module_at, modules_of, plain_tensors, tensors_of
 from secateurs.graph.sizes._coupling import Coupling, EqualShares, number_marks, size_labels, tie_attributes
 from secateurs.graph.sizes._provenance import attributes_in
-from secateurs.graph.sizes._solve import Conflict, Kept, SizeSolver
+from secateurs.graph.sizes._solve import Conflict, SizeSolver
 
 __all__ = ["Graph"]
 
@@ -153,18 +153,19 @@ class Graph:
         units = {name: _checked_units(self[name], indices) for name, indices in removed.items()}
         units = {name: indices for name, indices in units.items() if indices}
         roots = self.roots_of(units)
-        edits, conflicts = self._solver.solve(self._counter(roots))
+        removal = Removal(self.algebra, roots)
+        edits, conflicts = self._solver.solve(removal.kept)
         if conflicts:
             raise self._refused(units, conflicts)
-        cuts = self._cuts(units, roots)
+        cuts = self._cuts(units, removal)
         replaced, found = self._replaced(cuts), scatters(self.algebra, self.branches, roots)
-        edits += narrow_sizes(self._narrow, self._counter(roots))
+        edits += narrow_sizes(self._narrow, removal.kept)
         return Plan(
             removed=units,
             sizes={axis.name: axis.size for axis in self.axes},
             cuts=cuts,
-            edits=(*edits, *self._declared(cuts, edits)),
-            renumbered=self._renumbered(roots),
+            edits=(*edits, *declared_edits(self.model, self.shapes, cuts, edits, self._asked)),
+            renumbered=self._renumbered(removal),
             scatters=found,
             replaced=replaced,
             shapes=self.shapes,
@@ -177,17 +178,7 @@ class Graph:
 
     def edits(self, removed: Mapping[str, Iterable[int]]) -> tuple[Edit, ...]:
         """Attributes that surgery sets so that the code follows a removal."""
-        return tuple(self._solver.solve(self._counter(self.roots_of(removed)))[0])
-
-    def _counter(self, removed: BoolArray) -> Kept:
-        cache: dict[int, int] = {}
-
-        def kept(label: Label) -> int:
-            if id(label) not in cache:
-                cache[id(label)] = len(label) - int(self.algebra.removed_rows(label, removed).sum())
-            return cache[id(label)]
-
-        return kept
+        return tuple(self._solver.solve(Removal(self.algebra, self.roots_of(removed)).kept)[0])
 
     def _refused(self, units: Mapping[str, Sequence[int]], conflicts: Sequence[Conflict]) -> PlanError:
         first = conflicts[0]
@@ -199,27 +190,23 @@ class Graph:
             cure = f"Cut these by equal shares, as select does: {broken}."
         return PlanError(f"{first.where}{more}", wanted=f"a size of {first.wanted}", got=first.got, cure=cure)
 
-    def _cuts(self, units: Mapping[str, Sequence[int]], roots: BoolArray) -> tuple[Cut, ...]:
+    def _cuts(self, units: Mapping[str, Sequence[int]], removal: Removal) -> tuple[Cut, ...]:
         places = sorted({(member.path, member.dim) for name in units for member in self[name].members})
         cuts = []
         for path, dim in places:
             label = self.weights[path].labels[dim]
             assert label is not None
-            gone = self.algebra.removed_rows(label, roots)
-            if np.count_nonzero(gone) == len(gone):
+            positions = removal.positions(label)
+            if len(positions) == len(label):
                 cure = "Keep at least one unit on every dim."
                 raise PlanError(f"{path}[{dim}]", wanted="a unit that stays", got="all removed", cure=cure)
-            positions = tuple(np.flatnonzero(gone).tolist())
-            cuts.append(Cut(path=path, dim=dim, size=len(label), removed=positions))
-        return tuple(cut for cut in cuts if cut.removed)
+            if positions:
+                cuts.append(Cut(path=path, dim=dim, size=len(label), removed=positions))
+        return tuple(cuts)
 
-    def _renumbered(self, roots: BoolArray) -> tuple[Renumber, ...]:
-        found = []
-        for path, label in self._counted.items():
-            gone = np.flatnonzero(self.algebra.removed_rows(label, roots))
-            if len(gone):
-                found.append(Renumber(path=path, removed=tuple(int(position) for position in gone)))
-        return tuple(found)
+    def _renumbered(self, removal: Removal) -> tuple[Renumber, ...]:
+        gone = {path: removal.positions(label) for path, label in self._counted.items()}
+        return tuple(Renumber(path=path, removed=positions) for path, positions in gone.items() if positions)
 
     def _replaced(self, cuts: Sequence[Cut]) -> tuple[str, ...]:
         if not any(type(module) is nn.MultiheadAttention for module in modules_of(self.model).values()):
@@ -229,47 +216,11 @@ class Graph:
         modules = self.model.named_modules(remove_duplicate=False)
         return tuple(path for path, module in modules if type(module) is nn.MultiheadAttention and path in around)
 
-    def _declared(self, cuts: Sequence[Cut], edits: Sequence[Edit]) -> list[Edit]:
-        """Edits of the attributes in which torch's layers repeat their sizes, where the code takes them nowhere."""
-        shapes = {path: list(shape) for path, shape in self.shapes.items()}
-        for cut in cuts:
-            shapes[cut.path][cut.dim] -= len(cut.removed)
-        groups = {edit.path: edit.after for edit in edits if edit.name == "groups"}
-        found = []
-        for owner in sorted({_owner(cut.path) for cut in cuts}):
-            module = module_at(self.model, owner)
-            sizes = declared_sizes(
-                module, _own_shapes(module, owner, shapes), groups.get(owner, getattr(module, "groups", 1))
-            )
-            for name, after in sizes.items():
-                before = getattr(module, name)
-                if before != after and (owner, name) not in self._asked:
-                    found.append(Edit(path=owner, name=name, index=None, before=before, after=after))
-        return found
-
 
 def _asked(record: Record) -> Set[tuple[str, str]]:
     """Path and name of all attributes that the code takes sizes from."""
     uses = [use.expression for use in record.sizes] + [use.expression for use in record.numbers] + [*record.constant]
     return {(attribute.path, attribute.name) for use in uses for attribute in attributes_in(use)}
-
-
-def _owner(path: str) -> str:
-    """Path of the module that a tensor belongs to, also where it is computed from others (a parametrisation)."""
-    outer, found, _ = f".{path}".partition(".parametrizations.")
-    return outer.lstrip(".") if found else path.rpartition(".")[0]
-
-
-def _own_shapes(module: nn.Module, owner: str, shapes: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
-    """Shapes of a module's direct tensors by name; a computed one has that of the largest that it comes from."""
-    plain = (name for name, value in vars(module).items() if isinstance(value, Tensor))
-    names = [*module._parameters, *module._buffers, *plain]
-    paths = {name: f"{owner}.{name}".lstrip(".") for name in names}
-    found = {name: tuple(shapes[path]) for name, path in paths.items() if path in shapes}
-    for name in getattr(module, "parametrizations", ()):
-        prefix = f"{owner}.parametrizations.{name}.original".lstrip(".")
-        found[name] = max((tuple(shape) for path, shape in shapes.items() if path.startswith(prefix)), key=prod)
-    return found
 
 
 def _checked_units(axis: Axis, indices: Iterable[int] | Tensor) -> tuple[int, ...]:
@@ -305,31 +256,28 @@ def _all_paths(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 def _aliases(model: nn.Module) -> dict[str, str]:
     """Every further path of a tied parameter or buffer, to its first path."""
-    first: dict[int, str] = {}
-    aliases = {}
-    modules = _all_paths(model)
-    named = [
-        (f"{path}.{name}" if path else name, tensor)
-        for registry in ("_parameters", "_buffers")
-        for path, module in modules
-        for name, tensor in getattr(module, registry).items()
-        if tensor is not None
-    ]
-    named += plain_tensors(model).items()
-    for path, tensor in named:
-        canonical = first.setdefault(id(tensor), path)
-        if canonical != path:
-            aliases[path] = canonical
+    modules, first, aliases = _all_paths(model), dict[int, str](), dict[str, str]()
+    for registry in ("_parameters", "_buffers"):
+        for path, module in modules:
+            for name, tensor in getattr(module, registry).items():
+                if tensor is not None:
+                    _note_path(f"{path}.{name}" if path else name, tensor, first, aliases)
+    for path, tensor in plain_tensors(model).items():
+        _note_path(path, tensor, first, aliases)
     return aliases
+
+
+def _note_path(path: str, tensor: Tensor, first: dict[int, str], aliases: dict[str, str]) -> None:
+    canonical = first.setdefault(id(tensor), path)
+    if canonical != path:
+        aliases[path] = canonical
 
 
 def _weigh(tensors: Mapping[str, Tensor], weights: Mapping[str, Info]) -> list[Weight]:
     found = []
     for path, info in weights.items():
-        tensor, is_parameter, labels = tensors[path], isinstance(tensors[path], nn.Parameter), info.labels
-        factor = 1
-        for size, label in zip(tensor.shape, labels, strict=True):
-            factor *= int(size) if label is None else 1
-        given = tuple(label for label in labels if label is not None)
-        found.append(Weight(factor=factor, labels=given, itemsize=tensor.element_size(), is_parameter=is_parameter))
+        tensor = tensors[path]
+        factor, labels = constant_factor(list(zip(tensor.shape, info.labels, strict=True)))
+        is_parameter, itemsize = isinstance(tensor, nn.Parameter), tensor.element_size()
+        found.append(Weight(factor=factor, labels=labels, itemsize=itemsize, is_parameter=is_parameter))
     return found
