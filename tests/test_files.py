@@ -103,8 +103,8 @@ def test_a_write_cut_short_leaves_what_was_there(
 
 
 def test_what_kills_left_behind_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "stages").mkdir()
-    (tmp_path / "stages" / ".model.safetensors.abc123.partial").write_bytes(b"half")
-    write_text(tmp_path / "stages" / "notes.partial", "somebody's own")
+    (tmp_path / ".model.safetensors.abc123.partial").write_bytes(b"half")
+    write_text(tmp_path / "notes.partial", "somebody's own")
+    write_text(tmp_path / "member" / ".run.json.abc123.partial", "another writer's")
     remove_partial(tmp_path)
-    assert [path.name for path in (tmp_path / "stages").iterdir()] == ["notes.partial"]
+    assert sorted(path.name for path in tmp_path.rglob("*.partial")) == [".run.json.abc123.partial", "notes.partial"]

@@ -70,8 +70,8 @@ def append_jsonl(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what kills left behind in `folder` and below; only its one writer may do that."""
-    for path in folder.rglob(f".*{_PARTIAL}"):
+    """Remove half-written files that kills left in `folder` itself; only its one writer may do that."""
+    for path in folder.glob(f".*{_PARTIAL}"):
         with suppress(OSError):  # it is in nobody's way
             path.unlink()
 
