@@ -31,8 +31,9 @@ def untouched(model: nn.Module, arguments: Any = (), *, copy_buffers: bool = Tru
     Args:
         model: the module to run.
         arguments: what it is called with, looked after in the same way.
+        copy_buffers: not needed where the caller puts other tensors in the place of all of them.
     """
-    modules = list(model.modules())
+    modules = list(modules_of(model).values())
     before = [(module, dict(vars(module))) for module in modules]
     held = _Held([*(vars(module) for module in modules), (arguments,)], _own_tensors(modules))
     with ExitStack() as stack:
@@ -158,9 +159,9 @@ def _plain_copy(container: Any) -> Any:
 
 def _refill(container: Any, before: Any) -> None:
     """Put contents back, where they differ in any object."""
-    if len(container) == len(before) and all(map(is_, container, before)):
-        if not isinstance(container, dict) or all(map(is_, container.values(), before.values())):
-            return
+    same = len(container) == len(before) and all(map(is_, container, before))
+    if same and (not isinstance(container, dict) or all(map(is_, container.values(), before.values()))):
+        return
     container.clear()
     if isinstance(container, list):
         container.extend(before)
