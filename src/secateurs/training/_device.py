@@ -1,10 +1,11 @@
 """Which device, and what runs on it."""
 
 import logging
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from secateurs import _distributed
 from secateurs._errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,13 +15,15 @@ __all__ = ["make_fabric", "resolve_device"]
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is CUDA where there is one, else the CPU.
+    """The device called `name`; "auto" is CUDA where there is one, else the CPU; under several ranks, each its own GPU.
 
     Raises:
         ConfigError: no such device, or none here.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and _distributed.world() > 1:
+        name = f"cuda:{torch.cuda.current_device()}"  # joining the process group chose it
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -32,11 +35,11 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def make_fabric(device: torch.device, precision: Literal["32", "bf16"], *, devices: int = 1) -> "Fabric":
-    """The engine that places, casts and (with `devices` above 1) would distribute.
+def make_fabric(device: torch.device, precision: Literal["32", "bf16"]) -> "Fabric":
+    """The engine that places and casts, and under several ranks exchanges gradients.
 
     Raises:
-        ConfigError: Lightning Fabric is not installed.
+        ConfigError: Lightning Fabric is not installed, or ranks that torchrun did not start.
     """
     try:
         from lightning_fabric import Fabric
@@ -49,12 +52,30 @@ def make_fabric(device: torch.device, precision: Literal["32", "bf16"], *, devic
         ) from error
     # Its notes on precision and hardware would break a progress bar; its warnings stay.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    chosen: int | list[int] = devices if device.index is None or device.type == "cpu" else [device.index]
-    fabric = Fabric(
-        accelerator=device.type, devices=chosen, precision="bf16-mixed" if precision == "bf16" else "32-true"
-    )
+    ranks: dict[str, Any] = {"devices": 1 if device.index is None or device.type == "cpu" else [device.index]}
+    if _distributed.world() > 1:
+        ranks = _replicated(device)
+    fabric = Fabric(accelerator=device.type, precision="bf16-mixed" if precision == "bf16" else "32-true", **ranks)
     fabric.launch()
     return fabric
+
+
+def _replicated(device: torch.device) -> dict[str, Any]:
+    """Fabric's settings for one model on each rank of the group that there is."""
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    from secateurs.training._environment import JoinedEnvironment, place_here
+
+    place = place_here()
+    # Buffers are made equal by us, once an epoch; DDP would send rank 0's before every step.
+    strategy = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+    local = place.local_world
+    return {
+        "devices": list(range(local)) if device.type == "cuda" else local,
+        "num_nodes": place.world // local,
+        "strategy": strategy,
+        "plugins": [JoinedEnvironment(place)],
+    }
 
 
 def _no_device(name: str, got: str) -> ConfigError:
