@@ -14,7 +14,8 @@ def out() -> Console:
 
 def say(line: str) -> None:
     """One line about what is going on."""
-    Console(stderr=True, highlight=False).print(line, markup=False, soft_wrap=True)
+    # Not by a rich console: one of those would write straight through a live display, and break it.
+    print(line, file=sys.stderr, flush=True)
 
 
 def complain(message: str) -> int:

@@ -31,7 +31,10 @@ def jobs_of(run: str, steps: Sequence[Step]) -> list[Job]:
 
 
 class Outlook:
-    """Seconds that are spent and to come. `jobs` are all stages of all runs, in the order of doing."""
+    """Seconds that are spent and to come. `jobs` are all stages of all runs, in the order of doing.
+
+    A display may ask from another thread: what is walked through here is a copy made at once.
+    """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.jobs = tuple(jobs)
@@ -45,10 +48,11 @@ class Outlook:
 
     def recall(self, run: str, state: Mapping[str, Any], epochs: Iterable[Mapping[str, Any]]) -> None:
         """Take over what an earlier process left in run.json and metrics.jsonl."""
+        known = {job.stage: job for job in self.jobs if job.run == run}
         for entry in state.get("stages", []):
-            job = next((job for job in self.jobs if (job.run, job.stage) == (run, entry.get("name"))), None)
-            if job is None:
+            if entry.get("name") not in known:
                 continue
+            job = known[entry["name"]]
             seconds = [float(row["seconds"]) for row in epochs if row.get("stage") == job.stage and "seconds" in row]
             rate = statistics.fmean(seconds) if seconds else None
             if entry.get("status") == "finished":
@@ -61,6 +65,10 @@ class Outlook:
         """Seconds that earlier processes have spent on a stage that they did not finish."""
         return self._begun.get(job, 0.0)
 
+    def rate(self, job: Job, seconds: float) -> None:
+        """An epoch of this training takes so long."""
+        self._rates[job] = seconds
+
     def finished(self, job: Job, seconds: float, rate: float | None = None) -> None:
         """The stage took so long, its epochs `rate` each."""
         self._spent[job] = seconds
@@ -70,16 +78,15 @@ class Outlook:
     @property
     def spent(self) -> float:
         """Seconds of all finished stages."""
-        return sum(self._spent.values())
+        return sum(list(self._spent.values()))
 
     def known_rate(self, job: Job) -> float | None:
         """Seconds of an epoch: of this training, else of the same one in other runs, else of the one last seen."""
         if job in self._rates:
             return self._rates[job]
-        same = [rate for other, rate in self._rates.items() if other.stage == job.stage]
-        if same:
-            return statistics.fmean(same)
-        return next(reversed(self._rates.values()), None)
+        seen = list(self._rates.items())
+        same = [rate for other, rate in seen if other.stage == job.stage]
+        return statistics.fmean(same or [seen[-1][1]]) if seen else None
 
     def expected(self, job: Job) -> float | None:
         """Seconds that the whole stage takes; None for a training when none has been timed."""
@@ -88,11 +95,9 @@ class Outlook:
         if job.epochs:
             rate = self.known_rate(job)
             return None if rate is None else rate * job.epochs
-        for same in ("stage", "type"):
-            seen = [seconds for o, seconds in self._spent.items() if getattr(o, same) == getattr(job, same)]
-            if seen:
-                return statistics.fmean(seen)
-        return _SHORT
+        alike = [(other, seconds) for other, seconds in list(self._spent.items()) if other.type == job.type]
+        same = [seconds for other, seconds in alike if other.stage == job.stage]
+        return statistics.fmean(same or [seconds for _, seconds in alike] or [_SHORT])
 
     def after(self, job: Job) -> float | None:
         """Seconds of everything after this stage that is not done yet; None where it cannot be known."""

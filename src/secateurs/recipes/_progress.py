@@ -106,7 +106,10 @@ class StudyProgress:
 
     def _now_left(self) -> float | None:
         """Seconds that the running stage still takes."""
-        if self._pace is not None:
+        if self._job is not None and self._pace is not None:
+            rate = self._pace.per_epoch
+            if rate is not None:
+                self.outlook.rate(self._job, rate)  # the trainings to come are foreseen from this one
             return self._pace.left
         expected = None if self._job is None else self.outlook.expected(self._job)
         return None if expected is None else max(expected - (self._clock() - self._started), 0.0)

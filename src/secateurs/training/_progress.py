@@ -105,7 +105,7 @@ class LineReporter:
         texts = [
             f"{duration(left)} left{where}"
             for left, where in ((self._pace.left, ""), (self._in_all() if self._in_all else None, " in all"))
-            if left
+            if left is not None and round(left)
         ]
         return f"  {', '.join(texts)}" if texts else ""
 
