@@ -32,6 +32,8 @@ class ModelSection(BaseModel):
     """Keyword arguments of the network's builder."""
     weights: Path | None = None
     """A safetensors file with the weights to start from."""
+    masks: Path | None = None
+    """A masks.safetensors that an earlier run made for these weights."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -100,6 +102,18 @@ class Recipe(BaseModel):
                 if handed not in (None, stage.optimizer):
                     raise ValueError(f"optimizer {handed!r} in {step.name} too, because keep_optimizer is true")
                 held, handed = stage.optimizer, None
+        return self
+
+    @model_validator(mode="after")
+    def _masks_fit(self) -> Self:
+        masked = self.model.masks is not None
+        for step in expand(self.stages):
+            masking = step.stage.masking
+            if step.stage.needs_masks and not masked:
+                raise ValueError(f"a stage that makes masks before {step.name}, or `model.masks`")
+            if masking == "refuses" and masked:
+                raise ValueError(f"a stage `compact` before {step.name}, which cannot cut around masks")
+            masked = masking == "makes" or (masked and masking != "cuts")
         return self
 
     def resolved(self) -> dict[str, Any]:

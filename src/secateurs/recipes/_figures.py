@@ -1,16 +1,29 @@
 """The figures that every stage reports alike."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from secateurs.cost import cost
+from secateurs.graph import Graph, Plan
 from secateurs.training import evaluate
 
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
 
-__all__ = ["figures"]
+__all__ = ["Kept", "figures", "kept_axes", "removed_fractions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What an axis keeps of what the stage found."""
+
+    name: str
+    kind: str
+    size: int
+    kept: int
 
 
 def figures(session: "Session", model: nn.Module) -> dict[str, Any]:
@@ -26,3 +39,19 @@ def figures(session: "Session", model: nn.Module) -> dict[str, Any]:
         "activation_bytes": counted.activation_bytes,
         "uncounted": dict(counted.uncounted),
     }
+
+
+def kept_axes(graph: Graph, plan: Plan, *, branches: bool) -> list[Kept]:
+    """All axes; those of branches only if asked for, since they stand for units that other axes count already."""
+    return [
+        Kept(name=axis.name, kind=axis.kind, size=axis.size, kept=axis.size - len(plan.removed.get(axis.name, ())))
+        for axis in graph.axes
+        if branches or axis.kind != "branch"
+    ]
+
+
+def removed_fractions(plan: Plan, axes: Sequence[Kept]) -> dict[str, float]:
+    """Fractions of the model as the stage found it."""
+    pairs = {name: (getattr(plan.before, name), getattr(plan.cost, name)) for name in ("macs", "params", "bytes")}
+    pairs["units"] = (sum(axis.size for axis in axes), sum(axis.kept for axis in axes))
+    return {name: 1 - after / before if before else 0.0 for name, (before, after) in pairs.items()}

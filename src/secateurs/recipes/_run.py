@@ -8,14 +8,15 @@ from typing import Any
 
 import torch
 
-from secateurs._errors import ConfigError, SecateursError
+from secateurs._errors import ConfigError
 from secateurs.recipes._config import Recipe
-from secateurs.recipes._directory import RunDirectory
+from secateurs.recipes._directory import RunDirectory, reason_of, unless_full
 from secateurs.recipes._environment import commit, environment, versions
 from secateurs.recipes._part import Part
 from secateurs.recipes._session import Session, open_session
 from secateurs.recipes._summary import summarise
 from secateurs.recipes.stages import CHECKPOINT_FILE
+from secateurs.training import remove_checkpoint
 
 __all__ = ["RunOptions", "run_once"]
 
@@ -32,10 +33,12 @@ class RunOptions:
         resume: go on with a directory that a run of the same recipe left; start where there is none.
         progress: show training's progress.
         notify: told what happens, one line at a time.
+        checkpoint_minutes: longest time between two checkpoints of a training; each epoch ends with one anyway.
     """
 
     resume: bool = False
     progress: bool = False
+    checkpoint_minutes: float = 10.0
     notify: Callable[[str], None] = _silent
 
 
@@ -48,6 +51,7 @@ def run_once(recipe: Recipe, out: Path, options: RunOptions, part: Part) -> dict
     Raises:
         ConfigError: `out` is in use, or holds another recipe.
         SecateursError: whatever stopped a stage; run.json then says "failed" and why.
+        Interrupted: a signal came; run.json then says "failed" and which, and training has been saved.
     """
     directory = RunDirectory.open(out, recipe.resolved(), resume=options.resume)
     if directory.finished:
@@ -55,8 +59,9 @@ def run_once(recipe: Recipe, out: Path, options: RunOptions, part: Part) -> dict
         return directory.state
     with _threads(recipe.threads):
         session = open_session(recipe, directory, part=part, notify=options.notify)
+        session.checkpoint_minutes = options.checkpoint_minutes
         _begin(session)
-        with _closing(directory):
+        with _closing(session):
             _carry_out(session)
     return directory.state
 
@@ -85,15 +90,13 @@ def _begin(session: Session) -> None:
 
 
 @contextmanager
-def _closing(directory: RunDirectory) -> Iterator[None]:
+def _closing(session: Session) -> Iterator[None]:
     """Write into run.json what stopped the run, whatever it was."""
     try:
         yield
-    except KeyboardInterrupt:
-        directory.end("failed", "interrupted")
-        raise
     except BaseException as error:
-        directory.end("failed", str(error) if isinstance(error, SecateursError) else f"{type(error).__name__}: {error}")
+        with unless_full(session.notify):
+            session.directory.end("failed", reason_of(error))
         raise
 
 
@@ -102,13 +105,15 @@ def _carry_out(session: Session) -> None:
     done = [step for step in session.steps if directory.entry(step.name)["status"] == "finished"]
     if done:
         session.notify(f"resuming after {done[-1].name}")
-        session.model = session.restored(len(done))
+        session.model, session.masks = session.restored(len(done)), session.restored_masks(len(done))
+    for step in done:  # killed between the end of a stage and the removal of its checkpoint
+        remove_checkpoint(directory.folder(step.name) / CHECKPOINT_FILE)
     for step in session.steps[len(done) :]:
         session.notify(f"{step.name}: {step.stage.describe()}")
         directory.start_step(step.name)
         with session.part.progress.stage(session.part.name, step.name):
             directory.finish_step(step.name, step.stage.run(session, step))
-        (directory.folder(step.name) / CHECKPOINT_FILE).unlink(missing_ok=True)
+        remove_checkpoint(directory.folder(step.name) / CHECKPOINT_FILE)
     results = {step.name: directory.entry(step.name)["results"] for step in session.steps}
     directory.state["summary"] = summarise(session.steps, results)
     directory.save()

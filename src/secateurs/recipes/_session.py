@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from secateurs.data import Batches, BatchOptions, ImageSet, Splits, load
 from secateurs.graph import trace
+from secateurs.masks import UnitMasks, apply_masks
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._directory import RunDirectory
 from secateurs.recipes._model import build_model
 from secateurs.recipes._part import Part
 from secateurs.recipes._seeds import stage_seed
-from secateurs.recipes.stages import MODEL_FILE, Step, expand
+from secateurs.recipes.stages import MASKS_FILE, MODEL_FILE, Step, expand
 from secateurs.surgery import save
 from secateurs.training import resolve_device
 
@@ -22,13 +23,15 @@ __all__ = ["Session", "open_session"]
 
 @dataclass
 class Session:
-    """What the stages of a run share; only `model` changes, from stage to stage.
+    """What the stages of a run share; only `model` and `masks` change, from stage to stage.
 
     Attributes:
         model: as the stages so far have left it.
         steps: all stages, in order.
+        masks: on the weights of `model`, which are zero where these say so; None while there are none.
         part: what the run is in its study, with the display that follows it.
         notify: told what is being done, one line at a time.
+        checkpoint_minutes: longest time between two checkpoints of a training.
     """
 
     recipe: Recipe
@@ -39,6 +42,7 @@ class Session:
     model: nn.Module
     part: Part
     notify: Callable[[str], None]
+    masks: UnitMasks | None = None
 
     def training_batches(self, step: Step, *, channels_last: bool) -> Batches:
         """Shuffled and augmented; each stage draws its own random numbers."""
@@ -58,8 +62,12 @@ class Session:
 
     def example(self) -> Tensor:
         """One test image as a batch of one."""
+        return self.first_images()[:1]
+
+    def first_images(self) -> Tensor:
+        """The first batch of test images."""
         images, _ = next(iter(self.evaluation_batches(self.splits.test)))
-        return images[:1]
+        return images
 
     def save_model(self, step: Step) -> None:
         """Write the model as the stage leaves it; it carries the plans that lead to it from the dense one."""
@@ -71,6 +79,20 @@ class Session:
         changed = [step for step in self.steps[:count] if step.stage.changes]
         model = changed[-1].stage.restore(self, changed[-1], dense) if changed else dense
         return model.to(self.device)
+
+    def restored_masks(self, count: int) -> UnitMasks | None:
+        """The masks in force after the first `count` stages."""
+        for step in reversed(self.steps[:count]):
+            if step.stage.masking == "cuts":
+                return None
+            if step.stage.masking == "makes":
+                return UnitMasks.load(self.directory.folder(step.name) / MASKS_FILE)
+        return _initial_masks(self.recipe)
+
+    def unmasked(self, step: Step) -> nn.Module:
+        """The model as it was before the masks in force at `step` were made."""
+        makers = [earlier for earlier in self.steps[: step.index] if earlier.stage.masking == "makes"]
+        return self.restored(makers[-1].index if makers else 0)
 
     def first_cut(self) -> Step | None:
         """The first stage that makes the model smaller."""
@@ -110,8 +132,15 @@ def open_session(
         part=part,
         notify=notify,
     )
-    trace(session.model, args=(session.example(),))  # a network that cannot take these images says so here
+    graph = trace(session.model, args=(session.example(),))  # a network that cannot take these images says so here
+    session.masks = _initial_masks(recipe)
+    if session.masks is not None:
+        apply_masks(session.model, session.masks.weights(graph))
     return session
+
+
+def _initial_masks(recipe: Recipe) -> UnitMasks | None:
+    return UnitMasks.load(recipe.model.masks) if recipe.model.masks is not None else None
 
 
 def _initial(recipe: Recipe, splits: Splits) -> nn.Module:

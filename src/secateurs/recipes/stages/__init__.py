@@ -1,6 +1,7 @@
 """What is done in a run: one file for each type of stage, and the table of them."""
 
 from secateurs.recipes.stages._base import CHECKPOINT_FILE, MODEL_FILE, StageType, Step
+from secateurs.recipes.stages._mask_section import MASKS_FILE
 from secateurs.recipes.stages._measure import MeasureStage
 from secateurs.recipes.stages._prune import CriterionSection, PruneStage
 from secateurs.recipes.stages._table import RepeatStage, Stage, expand
@@ -8,6 +9,7 @@ from secateurs.recipes.stages._train import TrainStage
 
 __all__ = [
     "CHECKPOINT_FILE",
+    "MASKS_FILE",
     "MODEL_FILE",
     "CriterionSection",
     "MeasureStage",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from torch import nn
 from torch.optim import Optimizer
@@ -12,10 +12,14 @@ from secateurs.surgery import load
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
 
-__all__ = ["CHECKPOINT_FILE", "MODEL_FILE", "StageType", "Step"]
+__all__ = ["CHECKPOINT_FILE", "MODEL_FILE", "Masking", "StageType", "Step"]
 
 MODEL_FILE = "model.safetensors"
 CHECKPOINT_FILE = "checkpoint.safetensors"
+
+
+Masking = Literal["keeps", "makes", "needs", "cuts", "refuses"]
+"""Masks in force stay so; are made; are needed, and stay; are needed, and go as their units do; must not be there."""
 
 
 class StageType:
@@ -34,11 +38,18 @@ class StageType:
     """It makes the model smaller; its results hold `before`, `after`, `asked`, `removed` and `verified`."""
     measures: ClassVar[bool] = False
     """Its results say how good the model is at the end."""
+    masking: ClassVar[Masking] = "keeps"
+    """What it does to the masks on weights that are in force when it begins."""
 
     @property
     def hands_on(self) -> bool:
         """It takes over an optimizer with its momentum and gives it to the stage after it."""
         return False
+
+    @property
+    def needs_masks(self) -> bool:
+        """There must be masks in force when it begins."""
+        return self.masking in ("needs", "cuts")
 
     def describe(self) -> str:
         """The stage in a few words."""

@@ -1,19 +1,18 @@
 """The stage `prune`."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch.nn.functional as F
 from pydantic import BaseModel, Field, model_validator
 
 from secateurs import criteria
-from secateurs.graph import Axis, Graph, Plan, trace
-from secateurs.recipes._figures import figures
+from secateurs.graph import Graph, Plan, trace
+from secateurs.recipes._figures import figures, kept_axes, removed_fractions
 from secateurs.recipes._handover import hand_on, held_optimizer
 from secateurs.recipes._section import STRICT, Count, Name, Ratio
 from secateurs.recipes._seeds import stage_seed
-from secateurs.recipes.stages._base import StageType, Step
+from secateurs.recipes.stages._base import Masking, StageType, Step
 from secateurs.selection import select
 from secateurs.surgery import apply
 
@@ -37,6 +36,7 @@ class PruneStage(StageType, BaseModel):
 
     model_config = STRICT
     cuts: ClassVar[bool] = True
+    masking: ClassVar[Masking] = "refuses"
     type: Literal["prune"]
     name: Name | None = None
     criterion: str | CriterionSection = "magnitude"
@@ -101,32 +101,15 @@ class PruneStage(StageType, BaseModel):
         session.save_model(step)
         if optimizer is not None:
             hand_on(session, step, optimizer)
-        # Branch axes stand for units that other axes count already.
-        counted = [axis for axis in graph.axes if axis.kind != "branch" or "branch" in (self.kinds or ())]
-        axes = [_Kept.of(axis, plan) for axis in counted]
+        axes = kept_axes(graph, plan, branches="branch" in (self.kinds or ()))
         return {
             "before": before,
             "after": figures(session, session.model),
             "asked": self.budget or {},
-            "removed": _removed(plan, axes),
+            "removed": removed_fractions(plan, axes),
             "verified": result.report.error,
             "axes": [asdict(axis) for axis in axes],
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Kept:
-    """What an axis keeps of what the stage found."""
-
-    name: str
-    kind: str
-    size: int
-    kept: int
-
-    @classmethod
-    def of(cls, axis: Axis, plan: Plan) -> Self:
-        gone = len(plan.removed.get(axis.name, ()))
-        return cls(name=axis.name, kind=axis.kind, size=axis.size, kept=axis.size - gone)
 
 
 def _plan(session: "Session", step: Step, stage: PruneStage, graph: Graph) -> Plan:
@@ -147,10 +130,3 @@ def _plan(session: "Session", step: Step, stage: PruneStage, graph: Graph) -> Pl
         multiple_of=stage.multiple_of,
         kinds=stage.kinds,
     )
-
-
-def _removed(plan: Plan, axes: Sequence[_Kept]) -> dict[str, float]:
-    """Fractions of the model as the stage found it."""
-    pairs = {name: (getattr(plan.before, name), getattr(plan.cost, name)) for name in ("macs", "params", "bytes")}
-    pairs["units"] = (sum(axis.size for axis in axes), sum(axis.kept for axis in axes))
-    return {name: 1 - after / before if before else 0.0 for name, (before, after) in pairs.items()}

@@ -8,8 +8,12 @@ from pydantic import BaseModel, Field
 
 from secateurs.recipes._section import STRICT, Count
 from secateurs.recipes.stages._base import Step
+from secateurs.recipes.stages._compact import CompactStage
+from secateurs.recipes.stages._finetune import FinetuneStage
 from secateurs.recipes.stages._measure import MeasureStage
 from secateurs.recipes.stages._prune import PruneStage
+from secateurs.recipes.stages._random_mask import RandomMaskStage
+from secateurs.recipes.stages._scores import ScoresStage
 from secateurs.recipes.stages._train import TrainStage
 
 __all__ = ["RepeatStage", "Stage", "expand"]
@@ -24,7 +28,7 @@ class RepeatStage(BaseModel):
     stages: tuple["Stage", ...] = Field(min_length=1)
 
 
-Work: TypeAlias = TrainStage | PruneStage | MeasureStage
+Work: TypeAlias = TrainStage | PruneStage | MeasureStage | ScoresStage | RandomMaskStage | FinetuneStage | CompactStage
 """One row for each type of stage; `repeat` is not carried out, it is written out."""
 Stage: TypeAlias = Annotated[Work | RepeatStage, Field(discriminator="type")]
 RepeatStage.model_rebuild()

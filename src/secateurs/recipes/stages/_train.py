@@ -1,5 +1,7 @@
 """The stage `train`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, field, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,14 +11,17 @@ from pydantic.json_schema import SkipJsonSchema
 from torch.optim import Optimizer
 
 from secateurs._errors import ConfigError
+from secateurs.graph import trace
+from secateurs.masks import fixed_masks
 from secateurs.recipes._handover import hand_on, held_optimizer
 from secateurs.recipes._section import STRICT_DATACLASS, Name
 from secateurs.recipes._seeds import stage_seed
 from secateurs.recipes.stages._base import CHECKPOINT_FILE, StageType, Step
-from secateurs.training import EpochRecord, TrainOptions, evaluate, make_optimizer, train
+from secateurs.training import CheckpointOptions, EpochRecord, TrainOptions, evaluate, make_optimizer, train
 
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
+    from secateurs.training import BatchSource
 
 __all__ = ["TrainStage"]
 
@@ -62,16 +67,21 @@ class TrainStage(StageType, TrainOptions):
             directory.log_epochs(step.name, [asdict(record)])
             directory.tick(step.name)
 
-        result = train(
-            session.model,
-            session.training_batches(step, channels_last=self.channels_last),
-            self._options_in(session, step),
-            validation=session.evaluation_batches(validation) if len(validation) else None,
-            checkpoint=directory.folder(step.name) / CHECKPOINT_FILE,
-            optimizer=held_optimizer(session, step),
-            on_epoch=log,
-            progress=session.part.progress,
-        )
+        with self.prepared(session, step) as batches:
+            result = train(
+                session.model,
+                batches,
+                self._options_in(session, step),
+                validation=session.evaluation_batches(validation) if len(validation) else None,
+                checkpoint=CheckpointOptions(
+                    path=directory.folder(step.name) / CHECKPOINT_FILE,
+                    minutes=session.checkpoint_minutes,
+                    stage=step.name,
+                ),
+                optimizer=held_optimizer(session, step),
+                on_epoch=log,
+                progress=session.part.progress,
+            )
         # A kill between a checkpoint and its line leaves the line out; the history has it.
         directory.log_epochs(step.name, [asdict(record) for record in result.history])
         session.save_model(step)
@@ -83,7 +93,20 @@ class TrainStage(StageType, TrainOptions):
             "train_accuracy": last.train_accuracy,
             "validation_accuracy": last.validation_accuracy,
             "test_accuracy": seen.accuracy,
+            **self.results(session),
         }
+
+    @contextmanager
+    def prepared(self, session: "Session", step: Step) -> "Iterator[BatchSource]":
+        """The batches to train on, while masks in force are held on the model."""
+        graph = trace(session.model, args=(session.example(),))
+        masks = session.masks.weights(graph) if session.masks is not None else {}
+        with fixed_masks(session.model, masks):
+            yield session.training_batches(step, channels_last=self.channels_last)
+
+    def results(self, session: "Session") -> dict[str, Any]:  # noqa: ARG002 - for subclasses
+        """What else the results of the stage say."""
+        return {}
 
     def _options_in(self, session: "Session", step: Step) -> TrainOptions:
         return self.options(seed=stage_seed(session.recipe.seed, step.index), device=str(session.device))

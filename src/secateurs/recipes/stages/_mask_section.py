@@ -1,0 +1,46 @@
+"""The masks that a recipe may ask for, and what its results say of them."""
+
+from dataclasses import fields
+from typing import Any
+
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from secateurs._errors import ConfigError
+from secateurs.masks import MaskOptions, UnitMasks
+from secateurs.recipes._section import STRICT_DATACLASS
+
+__all__ = ["MASKS_FILE", "MaskSection", "mask_results"]
+
+MASKS_FILE = "masks.safetensors"
+
+
+# Inherits, so that every option of the masks room is an option here, with nothing said twice.
+@checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
+class MaskSection(MaskOptions):
+    """Which weights go: every option of `MaskOptions`."""
+
+    def __post_init__(self) -> None:
+        try:
+            super().__post_init__()
+        except ConfigError as error:  # pydantic knows where in the file this is, the options do not
+            raise ValueError(str(error)) from error
+
+    def plain(self) -> MaskOptions:
+        """The same options as the masks room knows them."""
+        return MaskOptions(**{option.name: getattr(self, option.name) for option in fields(MaskOptions)})
+
+
+def mask_results(masks: UnitMasks | None) -> dict[str, Any]:
+    """For run.json: what was asked, and the fraction of units that each layer lost."""
+    if masks is None:
+        return {}
+    units = sum(kept.numel() for kept in masks.units.values())
+    left = sum(int(kept.sum()) for kept in masks.units.values())
+    return {
+        "mask": {
+            "origin": masks.origin,
+            "asked": masks.options.rate,
+            "removed": 1 - left / units,
+            "layers": masks.rates,
+        }
+    }
