@@ -4,7 +4,10 @@ from secateurs.data._augment import Augment, Blur, ColourJitter, ResizedCrop
 from secateurs.data._batches import Batches, BatchOptions
 from secateurs.data._image_set import ImageSet, Splits
 from secateurs.data._load import load
+from secateurs.data._make import make_batches
 from secateurs.data._options import DataOptions
+from secateurs.data._streamed import StreamedBatches
+from secateurs.data._streamed_set import StreamedSet
 
 __all__ = [
     "Augment",
@@ -16,5 +19,8 @@ __all__ = [
     "ImageSet",
     "ResizedCrop",
     "Splits",
+    "StreamedBatches",
+    "StreamedSet",
     "load",
+    "make_batches",
 ]

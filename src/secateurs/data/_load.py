@@ -1,23 +1,28 @@
 """From options to three sets of images."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from secateurs._errors import DataError
+from secateurs.data._batches import device_of
 from secateurs.data._decode import stack
 from secateurs.data._image_set import ImageSet, Splits
-from secateurs.data._moments import moments
+from secateurs.data._moments import moments, streamed_moments
+from secateurs.data._opened import opened
 from secateurs.data._options import DataOptions
 from secateurs.data._partition import draw, stratified, without
+from secateurs.data._residency import decide
 from secateurs.data._source import read_splits, source_of
 from secateurs.data._split import Split
+from secateurs.data._streamed_set import StreamedSet
 
 __all__ = ["load"]
 
 # One number for each use of split_seed, so that the draws have nothing to do with each other.
-_TEST, _VALIDATION, _LIMIT = range(3)
+_TEST, _VALIDATION, _LIMIT, _MOMENTS = range(4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +34,16 @@ class _Rows:
     test: Tensor
 
 
-def load(options: DataOptions) -> Splits:
+def load(options: DataOptions, *, device: str = "cpu", notify: Callable[[str], None] | None = None) -> Splits:
     """Read, divide and decode a data set; the same options give the same splits everywhere.
 
     Validation images come from the training split only, so the test split serves the final judgement alone.
     A source with a single split is divided by `test_ratio` first.
+
+    Args:
+        options: what is read, and how it is divided.
+        device: where batches will be made; images that are held are held there if they fit.
+        notify: told in one line whether images are held or streamed, before any is decoded.
 
     Raises:
         DataError: the source is missing or damaged, or a column, label, split or image is not as asked for.
@@ -44,21 +54,20 @@ def load(options: DataOptions) -> Splits:
     source = source_of(options)
     train, test = read_splits(source, options)
     rows = _divide(train, test, options)
-    parts = [
-        _decoded(train, rows.train, options),
-        _decoded(train, rows.validation, options),
-        _decoded(test or train, rows.test, options),
-    ]
-    if not (len(parts[0]) and len(parts[2])):
+    if not (len(rows.train) and len(rows.test)):
         raise DataError(
             source.where,
             wanted="images to train and to test on",
-            got=f"{len(parts[0])} and {len(parts[2])}",
+            got=f"{len(rows.train)} and {len(rows.test)}",
             cure="Give more images, or change data.test_ratio, data.validation_ratio or data.limit.",
         )
-    first, second, third = _unified(parts, source.where)
-    mean, std = _normalisation(first, options)
-    return Splits(train=first, validation=second, test=third, mean=mean, std=std, name=source.name)
+    parts = [(train, rows.train), (train, rows.validation), (test or train, rows.test)]
+    chosen = decide(parts, options, device_of(device))
+    if notify is not None:
+        notify(chosen.told)
+    sets = _held(parts, options, source.where, chosen.device) if chosen.held else opened(parts, options)
+    mean, std = _normalisation(sets[0], options)
+    return Splits(train=sets[0], validation=sets[1], test=sets[2], mean=mean, std=std, name=source.name)
 
 
 def _divide(train: Split, test: Split | None, options: DataOptions) -> _Rows:
@@ -75,6 +84,13 @@ def _divide(train: Split, test: Split | None, options: DataOptions) -> _Rows:
         test_rows = draw(test_rows, min(options.limit, share), (seed, _LIMIT))
     chosen = stratified(train.labels[rows], options.validation_ratio, (seed, _VALIDATION))
     return _Rows(train=rows[without(len(rows), chosen)], validation=rows[chosen], test=test_rows)
+
+
+def _held(
+    parts: Sequence[tuple[Split, Tensor]], options: DataOptions, where: str, device: torch.device
+) -> Sequence[ImageSet | StreamedSet]:
+    decoded = [_decoded(split, rows, options) for split, rows in parts]
+    return [part.to(device) for part in _unified(decoded, where)]
 
 
 def _decoded(split: Split, rows: Tensor, options: DataOptions) -> ImageSet:
@@ -102,8 +118,8 @@ def _unified(parts: list[ImageSet], where: str) -> list[ImageSet]:
     return unified
 
 
-def _normalisation(train: ImageSet, options: DataOptions) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    channels = train.images.shape[1]
+def _normalisation(train: ImageSet | StreamedSet, options: DataOptions) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    channels = train.channels
     for option, given in (("mean", options.mean), ("std", options.std)):
         if given is not None and len(given) != channels:
             raise DataError(
@@ -114,5 +130,8 @@ def _normalisation(train: ImageSet, options: DataOptions) -> tuple[tuple[float, 
             )
     if options.mean is not None and options.std is not None:
         return tuple(options.mean), tuple(options.std)
-    mean, std = moments(train.images)
+    if isinstance(train, ImageSet):
+        mean, std = moments(train.images)
+    else:
+        mean, std = streamed_moments(train, (options.split_seed, _MOMENTS))
     return tuple(options.mean or mean), tuple(options.std or std)

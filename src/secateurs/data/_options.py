@@ -30,6 +30,8 @@ class DataOptions:
         channels: 1 for grey, 3 for colour, None for what the images have.
         limit: only so many images of the train split, drawn by `split_seed`, validation among them; of the
             test split the same fraction, and no more than so many.
+        resident: whether all images are decoded once and held in memory; "auto" where half of the free memory
+            is enough, else they are decoded as they are needed. Batches are the same.
         mean: per channel, of pixels scaled to 0..1; None for that of the train split.
         std: the same.
     """
@@ -46,6 +48,7 @@ class DataOptions:
     resize: int | None = None
     channels: Literal[1, 3] | None = None
     limit: int | None = None
+    resident: Literal["auto"] | bool = "auto"
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
 
@@ -67,6 +70,7 @@ class DataOptions:
         _check(self.resize is None or self.resize >= 1, "resize", "1 or more pixels", self.resize)
         _check(self.limit is None or self.limit >= 1, "limit", "1 or more images", self.limit)
         _check(self.channels in (None, 1, 3), "channels", "1 or 3", self.channels)
+        _check(self.resident in ("auto", True, False), "resident", "auto, true or false", self.resident)
         _check(self.std is None or min(self.std, default=0) > 0, "std", "positive numbers", self.std)
 
 

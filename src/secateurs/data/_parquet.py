@@ -7,8 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from secateurs._errors import DataError
 from secateurs.data._libraries import library
+from secateurs.data._memory import fits
 from secateurs.data._options import DataOptions
 from secateurs.data._split import Source, Split
 from secateurs.data._table import Origin, Table, as_split
@@ -29,7 +32,7 @@ def parquet(path: Path, files: Sequence[Path], options: DataOptions) -> Source:
 
 
 def _read(files: tuple[Path, ...], options: DataOptions, known: tuple[str, ...] | None) -> Split:
-    parts = [_table(file) for file in files]
+    parts = [_table(file, mapped=_mapped(files, options)) for file in files]
     starts = itertools.accumulate((len(part) for part in parts[:-1]), initial=0)
     origins = tuple(Origin(name=str(file), start=start) for file, start in zip(files, starts, strict=True))
     try:
@@ -44,12 +47,23 @@ def _read(files: tuple[Path, ...], options: DataOptions, known: tuple[str, ...] 
     return as_split(Table(dataset=dataset, origins=origins), options, known)
 
 
-def _table(file: Path) -> Any:
-    # Straight from Arrow: load_dataset would first copy the file into a cache in the home folder.
+def _mapped(files: Sequence[Path], options: DataOptions) -> bool:
+    """Whether the encoded images stay on disk: where they would take a quarter of the free memory, or more."""
+    size = sum(file.stat().st_size for file in files)
+    return options.resident is False or not fits(2 * size, torch.device("cpu"))
+
+
+def _table(file: Path, *, mapped: bool) -> Any:
+    datasets = library("datasets")
     try:
-        # partitioning=None: else a parent folder named a=b would add a column.
-        return library("datasets").Dataset(library("pyarrow.parquet").read_table(file, partitioning=None))
-    except (OSError, ValueError, NotImplementedError) as error:
+        if mapped:
+            # Rows of a Parquet file cannot be reached one by one; of an Arrow file they can, and the system maps it.
+            # This writes one into the cache of `datasets` (HF_DATASETS_CACHE), where later runs find it.
+            return datasets.Dataset.from_parquet(str(file))
+        # Straight from Arrow, with no copy in the cache. partitioning=None: else a parent folder named a=b would
+        # add a column.
+        return datasets.Dataset(library("pyarrow.parquet").read_table(file, partitioning=None))
+    except (OSError, ValueError, NotImplementedError, datasets.exceptions.DatasetsError) as error:
         raise DataError(
             str(file),
             wanted="a whole Parquet file",
