@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 
@@ -25,3 +27,41 @@ def test_folding_gives_the_first_bad_step_counted_from_the_start() -> None:
     for loss in (1.0, float("inf"), float("nan")):
         meter.add(torch.tensor(loss), SCORES, torch.tensor([0, 1]))
     assert meter.fold() == 4
+
+
+def test_without_scores_there_is_no_accuracy() -> None:
+    meter = Meter()
+    meter.add(torch.tensor(1.0), None, torch.tensor([0, 0]))
+    assert meter.fold() is None
+    assert (meter.loss, meter.accuracy) == (1.0, None)
+
+
+def test_steps_taken_back_count_in_no_mean() -> None:
+    meter, right = Meter(), torch.tensor([0, 1])
+    for loss, good in ((1.0, True), (float("nan"), False), (float("inf"), False), (2.0, True), (9.0, False)):
+        meter.add(torch.tensor(loss), SCORES, right, torch.tensor(good))
+    assert meter.fold() is None
+    assert (meter.loss, meter.accuracy) == (1.5, 1.0)
+    assert (meter.steps, meter.images, meter.skipped, meter.skipped_in_a_row) == (5, 10, 3, 2)
+
+
+def test_a_row_of_steps_taken_back_goes_on_over_a_fold() -> None:
+    meter = Meter()
+    for _ in range(3):
+        meter.add(torch.tensor(float("nan")), SCORES, torch.tensor([0, 1]), torch.tensor(False))
+        meter.fold(wait=False)
+    assert meter.skipped_in_a_row == 3
+    assert meter.loss != meter.loss
+
+
+def test_a_resumed_meter_goes_on() -> None:
+    whole, first = Meter(), Meter()
+    for meter in (whole, first):
+        meter.add(torch.tensor(0.1), SCORES, torch.tensor([0, 0]))
+        meter.fold()
+    second = Meter.resumed(json.loads(json.dumps(first.state)))
+    for meter in (whole, second):
+        meter.add(torch.tensor(0.7), SCORES, torch.tensor([0, 1]))
+        meter.fold()
+    assert second.state == whole.state
+    assert (second.loss, second.accuracy, second.steps) == (whole.loss, whole.accuracy, 2)

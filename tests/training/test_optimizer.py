@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pytest
 import torch
 from torch import nn
@@ -15,6 +17,32 @@ def test_options_reach_the_optimizer() -> None:
     adamw = make_optimizer(make_network(), TrainOptions(optimizer="adamw", weight_decay=0.02))
     assert isinstance(adamw, torch.optim.AdamW)
     assert adamw.param_groups[0]["weight_decay"] == 0.02
+    adam = make_optimizer(make_network(), TrainOptions(optimizer="adam", weight_decay=0.03))
+    assert type(adam) is torch.optim.Adam
+    assert adam.param_groups[0]["weight_decay"] == 0.03
+    rmsprop = make_optimizer(make_network(), TrainOptions(optimizer="rmsprop", momentum=0.7, weight_decay=0.04))
+    assert isinstance(rmsprop, torch.optim.RMSprop)
+    assert (rmsprop.param_groups[0]["momentum"], rmsprop.param_groups[0]["weight_decay"]) == (0.7, 0.04)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_a_fused_step_is_the_plain_one_to_within_rounding(
+    name: Literal["sgd", "adam", "adamw"], order: torch.memory_format
+) -> None:
+    options = TrainOptions(optimizer=name, lr=0.1, weight_decay=0.1, nesterov=name == "sgd")
+    results = []
+    for fused in (True, False):
+        layer = nn.Conv2d(3, 8, 3, bias=False)
+        layer.weight.data = (torch.arange(216) / 216).view(8, 3, 3, 3).contiguous(memory_format=order)
+        optimizer = make_optimizer(layer, options)
+        assert optimizer.param_groups[0]["fused"] is True
+        optimizer.param_groups[0]["fused"] = fused
+        for step in range(3):
+            layer.weight.grad = (layer.weight.detach() * (step + 1)).sin()
+            optimizer.step()
+        results.append(layer.weight.detach())
+    torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-6)
 
 
 def test_frozen_parameters_are_left_out() -> None:

@@ -29,6 +29,19 @@ def test_step_by_hand() -> None:
     assert rates(options, 1) == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001])
 
 
+def test_list_by_hand() -> None:
+    """The schedule of a published study: 0 1e-4 5 1e-3 15 -1 25 -1, where -1 is gamma times the one before."""
+    listed = ((0, 1e-4), (5, 1e-3), (15, -1.0), (25, -1.0))
+    options = TrainOptions(epochs=30, schedule="list", rates=listed, gamma=0.1)
+    expected = [1e-4] * 5 + [1e-3] * 10 + [1e-4] * 10 + [1e-5] * 5
+    assert rates(options, 1) == pytest.approx(expected)
+
+
+def test_list_with_warmup_multiplies_both() -> None:
+    options = TrainOptions(epochs=3, schedule="list", rates=((0, 0.8), (1, 0.4)), warmup_epochs=2)
+    assert rates(options, 2) == pytest.approx([0.2, 0.4, 0.3, 0.4, 0.4, 0.4])
+
+
 def test_step_with_warmup_multiplies_both() -> None:
     options = TrainOptions(epochs=3, lr=0.8, schedule="step", milestones=(1,), gamma=0.5, warmup_epochs=2)
     assert rates(options, 2) == pytest.approx([0.2, 0.4, 0.3, 0.4, 0.4, 0.4])

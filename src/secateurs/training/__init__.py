@@ -4,9 +4,11 @@ from secateurs.training._batches import BatchSource
 from secateurs.training._device import resolve_device
 from secateurs.training._evaluate import evaluate
 from secateurs.training._keeper import CheckpointOptions, remove_checkpoint
+from secateurs.training._objective import Classification, Objective
 from secateurs.training._optimizer import make_optimizer
 from secateurs.training._options import TrainOptions
 from secateurs.training._pace import Pace
+from secateurs.training._precision import resolve_precision
 from secateurs.training._progress import BarReporter, LineReporter, Progress, Reporter, reporting, terminal
 from secateurs.training._records import EpochRecord, Evaluation, TrainResult
 from secateurs.training._schedule import learning_rate
@@ -16,9 +18,11 @@ __all__ = [
     "BarReporter",
     "BatchSource",
     "CheckpointOptions",
+    "Classification",
     "EpochRecord",
     "Evaluation",
     "LineReporter",
+    "Objective",
     "Pace",
     "Progress",
     "Reporter",
@@ -30,6 +34,7 @@ __all__ = [
     "remove_checkpoint",
     "reporting",
     "resolve_device",
+    "resolve_precision",
     "terminal",
     "train",
 ]

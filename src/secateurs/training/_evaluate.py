@@ -11,27 +11,30 @@ from secateurs._errors import TrainingError
 from secateurs.training._batches import BatchSource, check_first, placed
 from secateurs.training._device import resolve_device
 from secateurs.training._flags import preserved_flags
+from secateurs.training._precision import resolve_precision
 from secateurs.training._records import Evaluation
 
-__all__ = ["evaluate", "score"]
+__all__ = ["evaluate", "mean_loss", "score"]
 
 
 def evaluate(
-    model: nn.Module, batches: BatchSource, *, device: str = "auto", precision: Literal["32", "bf16"] = "32"
+    model: nn.Module, batches: BatchSource, *, device: str = "auto", precision: Literal["auto", "32", "bf16"] = "32"
 ) -> Evaluation:
     """Loss and accuracy over all images of `batches`, each image counting once whatever its batch's size.
 
-    The model runs in eval mode and is left as it was: flags, device, weights.
+    The model runs in eval mode and is left as it was: flags, device, weights. The default precision is not that of
+    training: figures of models that were trained in different precisions are to be comparable.
 
     Raises:
         ConfigError: no such device.
         TrainingError: no images, or scores and labels that do not fit.
     """
     place = resolve_device(device)
+    half = resolve_precision(precision, place) == "bf16"
     home = next((parameter.device for parameter in model.parameters()), place)
 
     def forward(images: Tensor) -> Tensor:
-        with torch.autocast(place.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        with torch.autocast(place.type, dtype=torch.bfloat16, enabled=half):
             output: Tensor = model(images)
         return output.float() if output.dtype == torch.bfloat16 else output
 
@@ -63,9 +66,32 @@ def score(
         sums.append(_sums(logits, y))
         images += len(y)
     if images == 0:
-        raise TrainingError("batches", wanted="at least one image", got="none", cure="Check the data's split.")
+        raise _no_images()
     loss, right, among_five = (torch.stack(sums).cpu().double().sum(dim=0) / images).tolist()
     return Evaluation(loss=loss, accuracy=right, top5_accuracy=among_five if classes >= 5 else None, images=images)
+
+
+@torch.no_grad()
+def mean_loss(
+    loss: Callable[[Tensor, Tensor], Tensor],
+    batches: Iterable[tuple[Tensor, Tensor]],
+    device: torch.device,
+    *,
+    channels_last: bool,
+) -> float:
+    """The mean over all images of a `loss(images, labels)` that is the mean over a batch."""
+    sums: list[Tensor] = []
+    images = 0
+    for x, y in placed(batches, device, channels_last):
+        sums.append(loss(x, y).float() * len(y))
+        images += len(y)
+    if images == 0:
+        raise _no_images()
+    return float(torch.stack(sums).cpu().double().sum()) / images
+
+
+def _no_images() -> TrainingError:
+    return TrainingError("batches", wanted="at least one image", got="none", cure="Check the data's split.")
 
 
 def _sums(logits: Tensor, labels: Tensor) -> Tensor:

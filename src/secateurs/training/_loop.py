@@ -1,26 +1,31 @@
 """One epoch: the steps, what they measured, and the stop where a loss is no longer a number."""
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from secateurs._errors import TrainingError
-from secateurs.training._batches import BatchSource, batches_from, check_first, placed, start_epoch
+from secateurs.training._batches import BatchSource, batches_from, placed, start_epoch
 from secateurs.training._checkpoint import Partial
-from secateurs.training._evaluate import score
+from secateurs.training._ema import Average
+from secateurs.training._evaluate import mean_loss, score
 from secateurs.training._keeper import Keeper
 from secateurs.training._meter import Meter
+from secateurs.training._objective import Objective
 from secateurs.training._options import TrainOptions
+from secateurs.training._precision import Precision
 from secateurs.training._progress import Reporter
 from secateurs.training._random import generator_states, restore_generators, seed_epoch
-from secateurs.training._records import EpochRecord, Evaluation
+from secateurs.training._records import EpochRecord, Validation
 from secateurs.training._schedule import learning_rate
+from secateurs.training._update import Update
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -33,17 +38,21 @@ _CHECK_STEPS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:
-    """What every epoch needs. `module` and `stepper` are the engine's wrappers of a model and its `optimizer`."""
+    """What every epoch needs. `module` is the engine's wrapper of the model that `optimizer` and `update` change."""
 
     fabric: "Fabric"
     module: nn.Module
     optimizer: Optimizer
-    stepper: Optimizer
+    update: Update
+    average: Average | None
+    objective: Objective
+    precision: Precision
     options: TrainOptions
     batches: BatchSource
     validation: BatchSource | None
     steps: int
     keeper: Keeper
+    on_step: Callable[[int, int, int], None] | None
 
     def run_epoch(self, epoch: int, report: Reporter, begun: Partial | None = None) -> EpochRecord:
         """Train for one epoch, validate, and return what was seen.
@@ -58,7 +67,7 @@ class Loop:
         started = time.perf_counter() - (begun.seconds if begun else 0.0)
         meter = self._train_epoch(epoch, report, begun, started)
         trained = time.perf_counter()
-        seen = self._validate(epoch, self._partial(meter, started))
+        seen = self._validate(epoch, self._partial(meter, started), scored=meter.accuracy is not None)
         return EpochRecord(
             epoch=epoch,
             epochs=self.options.epochs,
@@ -67,6 +76,8 @@ class Loop:
             train_accuracy=meter.accuracy,
             validation_loss=seen.loss if seen else None,
             validation_accuracy=seen.accuracy if seen else None,
+            skipped=meter.skipped,
+            precision=self.precision,
             seconds=time.perf_counter() - started,
             images_per_second=meter.images / (trained - started),
         )
@@ -82,14 +93,19 @@ class Loop:
         batches = placed(self._epoch_batches(epoch, begun), self.fabric.device, self.options.channels_last)
         for step, (images, labels) in enumerate(batches, first):
             self.set_rate(learning_rate(self.options, epoch, step, self.steps))
-            self._step(images, labels, meter, check=step == first)
+            now = epoch * self.steps + step
+            self._step(images, labels, meter, now)
             report.step()
+            if self.on_step is not None:
+                self.on_step(epoch, step, now)
             if (step + 1) % _CHECK_STEPS == 0:
-                self._fold(meter, epoch)
+                self._fold(meter, epoch, wait=False)
             if self.keeper.due:
                 self._check(meter, epoch)
                 self.keeper.keep_partial(self._partial(meter, started))
         self._check(meter, epoch)
+        if meter.skipped == meter.steps:
+            raise self._stop(epoch, meter.steps - 1, "none in any step of the epoch")
         return meter
 
     def _epoch_batches(self, epoch: int, begun: Partial | None) -> Iterator[tuple[Tensor, Tensor]]:
@@ -109,25 +125,33 @@ class Loop:
             generators=generator_states(self.fabric.device),
         )
 
-    def _step(self, images: Tensor, labels: Tensor, meter: Meter, *, check: bool) -> None:
-        logits = self.module(images)
-        if check:
-            check_first(logits, labels)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.options.label_smoothing)
-        self.stepper.zero_grad()
+    def _step(self, images: Tensor, labels: Tensor, meter: Meter, now: int) -> None:
+        self.update.begin()
+        loss, scores = self.objective.loss(self.module, images, labels)
         self.fabric.backward(loss)
-        self.stepper.step()
-        meter.add(loss, logits, labels)
+        good = self.update.finish(loss, now)
+        meter.add(loss, scores, labels, good)
 
-    def _validate(self, epoch: int, trained: Partial) -> Evaluation | None:
+    def _validate(self, epoch: int, trained: Partial, *, scored: bool) -> Validation | None:
         if self.validation is None:
             return None
         self.module.eval()
-        batches = self._stoppable(self.validation, trained)
-        seen = score(self.module, batches, self.fabric.device, channels_last=self.options.channels_last)
-        if not torch.tensor(seen.loss).isfinite():
+        with self.average.lent() if self.average is not None else nullcontext():
+            seen = self._measure(self._stoppable(self.validation, trained), scored=scored)
+        if not math.isfinite(seen.loss):
             raise self._stop(epoch, self.steps - 1, f"a validation loss of {seen.loss} after it")
         return seen
+
+    def _measure(self, batches: Iterator[tuple[Tensor, Tensor]], *, scored: bool) -> Validation:
+        device, channels_last = self.fabric.device, self.options.channels_last
+        if scored:
+            seen = score(self.module, batches, device, channels_last=channels_last)
+            return Validation(loss=seen.loss, accuracy=seen.accuracy)
+
+        def loss(images: Tensor, labels: Tensor) -> Tensor:
+            return self.objective.loss(self.module, images, labels)[0]
+
+        return Validation(loss=mean_loss(loss, batches, device, channels_last=channels_last), accuracy=None)
 
     def _stoppable(self, batches: BatchSource, trained: Partial) -> Iterator[tuple[Tensor, Tensor]]:
         for batch in batches:
@@ -139,11 +163,13 @@ class Loop:
         self._fold(meter, epoch)
         self._check_weights(epoch, meter)
 
-    def _fold(self, meter: Meter, epoch: int) -> None:
+    def _fold(self, meter: Meter, epoch: int, *, wait: bool = True) -> None:
         first = meter.steps
-        bad = meter.fold()
+        bad = meter.fold(wait=wait)
         if bad is not None:
             raise self._stop(epoch, bad, f"NaN or infinity (steps {first} to {meter.steps - 1} were checked)")
+        if meter.skipped_in_a_row >= self.options.skip_limit:
+            raise self._stop(epoch, meter.steps - 1, f"{meter.skipped_in_a_row} skipped steps in a row")
 
     def _check_weights(self, epoch: int, meter: Meter) -> None:
         # A finite loss can still send the weights to infinity, and the checkpoint would keep them.

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, stack
 
+from secateurs import _distributed
+
 __all__ = ["Meter"]
 
 
@@ -39,13 +41,24 @@ class Meter:
         # What is on its way to the host, and what tells that it has arrived.
         self._flight: tuple[list[_Step], Tensor, torch.cuda.Event | None] | None = None
 
-    def add(self, loss: Tensor, scores: Tensor | None, labels: Tensor, good: Tensor | None = None) -> None:
+    def add(
+        self,
+        loss: Tensor,
+        scores: Tensor | None,
+        labels: Tensor,
+        good: Tensor | None = None,
+        *,
+        images: int | None = None,
+    ) -> None:
         """Take in one step: its mean loss, its scores [B, classes] if it has any, right classes [B].
 
-        `good` is false for a step that was taken back: it counts as skipped and in nothing else.
+        Args:
+            good: false for a step that was taken back: it counts as skipped and in nothing else.
+            images: how many of the labels count, all or none of them: another rank may have counted them.
         """
+        counted = len(labels) if images is None else images
         correct = None if scores is None else (scores.detach().argmax(dim=1) == labels).sum()
-        self._waiting.append(_Step(loss=loss.detach(), correct=correct, good=good, images=len(labels)))
+        self._waiting.append(_Step(loss=loss.detach(), correct=correct, good=good, images=counted))
 
     def fold(self, *, wait: bool = True) -> int | None:
         """Read what waits; the 0-based number of the first step with a loss that is not finite, or None.
@@ -76,6 +89,23 @@ class Meter:
         assert self._flight is None
         return {name: value for name, value in vars(self).items() if isinstance(value, int | float)}
 
+    def over_ranks(self) -> "Meter":
+        """The same with the sums of all ranks; steps are the same on all."""
+        meter, names = Meter.resumed(self.state), ("images", "_loss_sum", "_correct", "_classified", "_counted")
+        sums = torch.tensor([self.state[name] for name in names], dtype=torch.float64)
+        _distributed.all_reduce([sums])
+        for name, total in zip(names, sums.tolist(), strict=True):
+            setattr(meter, name, total if name == "_loss_sum" else int(total))
+        return meter
+
+    def of_rank_0(self) -> "Meter":
+        """This on rank 0, and one with empty sums elsewhere: what `over_ranks` gave, to go on from."""
+        meter = Meter.resumed(self.state)
+        if not _distributed.is_first():
+            meter.images = meter._correct = meter._classified = meter._counted = 0
+            meter._loss_sum = 0.0
+        return meter
+
     @classmethod
     def resumed(cls, state: Mapping[str, float]) -> "Meter":
         """A meter that goes on from what `state` gave."""
@@ -87,11 +117,14 @@ class Meter:
     def _launch(self) -> None:
         if not self._waiting:
             return
-        none = torch.zeros((), device=self._waiting[0].loss.device)
+        first = self._waiting[0].loss
+        # At least single precision, in which counts of a batch's images are exact.
+        kind = torch.promote_types(first.dtype, torch.float32)
+        none = torch.zeros((), device=first.device, dtype=kind)
         rows = [
-            stack([step.loss.float() for step in self._waiting]),
-            stack([none if step.correct is None else step.correct.float() for step in self._waiting]),
-            stack([none + 1 if step.good is None else step.good.float() for step in self._waiting]),
+            stack([step.loss.to(kind) for step in self._waiting]),
+            stack([none if step.correct is None else step.correct.to(kind) for step in self._waiting]),
+            stack([none + 1 if step.good is None else step.good.to(kind) for step in self._waiting]),
         ]
         on_gpu = none.device.type == "cuda"
         values = stack(rows).to("cpu", non_blocking=on_gpu)
@@ -121,7 +154,7 @@ class Meter:
         self.skipped += skipped
         self._run = self._run + 1 if skipped else 0
         self.skipped_in_a_row = max(self.skipped_in_a_row, self._run)
-        if skipped:
+        if skipped or not step.images:
             return
         self._loss_sum += loss * step.images
         self._counted += step.images

@@ -3,8 +3,9 @@
 from typing import Literal
 
 import torch
+from torch import nn
 
-__all__ = ["Precision", "resolve_precision"]
+__all__ = ["Precision", "precision_for", "resolve_precision"]
 
 Precision = Literal["32", "bf16"]
 
@@ -23,6 +24,12 @@ def resolve_precision(precision: Literal["auto", "32", "bf16"], device: torch.de
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= _AMPERE else "32"
     return "bf16" if device.type == "cpu" and _has_amx() else "32"
+
+
+def precision_for(model: nn.Module, precision: Literal["auto", "32", "bf16"], device: torch.device) -> Precision:
+    """The same for a model at hand: "auto" leaves weights alone that are not in float32, which autocast expects."""
+    single = all(p.dtype == torch.float32 for p in model.parameters() if p.is_floating_point())
+    return resolve_precision(precision if single or precision != "auto" else "32", device)
 
 
 def _has_amx() -> bool:

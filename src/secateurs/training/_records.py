@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-__all__ = ["EpochRecord", "Evaluation", "TrainResult"]
+__all__ = ["EpochRecord", "Evaluation", "TrainResult", "Validation"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,3 +78,11 @@ class Evaluation:
     accuracy: float
     top5_accuracy: float | None
     images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """What an epoch's validation saw; `accuracy` is None where the objective gives no scores."""
+
+    loss: float
+    accuracy: float | None

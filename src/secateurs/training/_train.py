@@ -3,24 +3,30 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from secateurs._errors import ConfigError
 from secateurs._signals import Watch, deferred
 from secateurs.training._batches import BatchSource, count_steps
 from secateurs.training._checkpoint import Partial, Subject, identify
+from secateurs.training._compile import compiled
 from secateurs.training._device import make_fabric, resolve_device
+from secateurs.training._ema import Average
 from secateurs.training._flags import preserved_flags
 from secateurs.training._keeper import CheckpointOptions, Keeper
 from secateurs.training._loop import Loop
+from secateurs.training._objective import Classification, Objective
 from secateurs.training._optimizer import check_optimizer, make_optimizer, move_state
 from secateurs.training._options import TrainOptions
+from secateurs.training._patience import out_of_patience
+from secateurs.training._precision import precision_for
 from secateurs.training._progress import Progress, reporting
 from secateurs.training._random import preserved_generators
 from secateurs.training._records import EpochRecord, TrainResult
+from secateurs.training._update import Update
 
 __all__ = ["train"]
 
@@ -31,15 +37,17 @@ def train(
     options: TrainOptions,
     *,
     validation: BatchSource | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Path | CheckpointOptions | None = None,
     optimizer: Optimizer | None = None,
+    objective: Objective | None = None,
+    on_step: Callable[[int, int, int], None] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     progress: bool | Progress = False,
 ) -> TrainResult:
-    """Train `model` in place as a classifier with cross-entropy; it stays on the device it was trained on.
+    """Train `model` in place; it stays on the device it was trained on.
 
     Args:
-        model: gives scores [B, classes]; its `training` flags are as before afterwards.
+        model: gives scores [B, classes], or what `objective` wants; its `training` flags are as before afterwards.
         batches: any sized iterable of (images, labels int64 [B]); `set_epoch(epoch)` is called if it exists.
         validation: looked at after every epoch.
         checkpoint: a file (or how often it is written) that holds all that training depends on. If it exists,
@@ -47,37 +55,48 @@ def train(
             one, SIGINT and SIGTERM let the step be finished and saved before they stop training.
         optimizer: one that already has a history (cut along with the model, say) and goes on with it. The
             schedule sets its learning rate; momentum, weight decay and the rest stay its own.
+        objective: what is minimised; None for cross-entropy with the options' label smoothing.
+        on_step: called with (epoch, step, step of the whole training), 0-based, after each step of the optimizer; not
+            for steps restored from a checkpoint. Reading a value from the device there makes the device wait.
         on_epoch: called with each new record once its checkpoint is written; not for epochs restored from one.
         progress: a live display with the time left, or one line per epoch where standard error is no terminal;
             or the display that this training is a part of.
 
     Raises:
-        ConfigError: no such device, or Lightning Fabric is missing.
+        ConfigError: no such device, an option that it cannot do, or Lightning Fabric is missing.
         TrainingError: a loss that is not finite, batches or an optimizer that do not fit, a foreign checkpoint.
         FileError: a checkpoint that cannot be written; or one that is damaged, and the one before it too.
         Interrupted: a signal came; all steps so far are in the checkpoint.
     """
     kept = CheckpointOptions(path=checkpoint) if isinstance(checkpoint, Path) else checkpoint
+    _check(options, validation)
     steps, device = count_steps(batches), resolve_device(options.device)
-    fabric = make_fabric(device, options.precision)
+    precision = precision_for(model, options.precision, device)
+    fabric = make_fabric(device, precision)
     with preserved_generators(device), preserved_flags(model), _prepared(model, optimizer, options, device) as ready:
         # Fabric takes torch.compile off, wraps the module and compiles the whole again.
-        outer = _compiled(model) if options.compile else model
-        module, stepper = fabric.setup(outer, ready)
+        module, stepper = fabric.setup(compiled(model, options, device), ready)
+        average = Average(model, options.ema) if options.ema is not None else None
         identity = identify(ready, options, steps, kept.stage if kept else "")
         with deferred() if kept else nullcontext(Watch()) as watch:
             loop = Loop(
                 fabric=fabric,
                 module=module,
                 optimizer=ready,
-                stepper=stepper,
+                update=Update(model, ready, stepper, options, average),
+                average=average,
+                objective=objective or Classification(options.label_smoothing),
+                precision=precision,
                 options=options,
                 batches=batches,
                 validation=validation,
                 steps=steps,
-                keeper=Keeper(kept, Subject(model=model, optimizer=ready, average=None, identity=identity), watch),
+                keeper=Keeper(kept, Subject(model=model, optimizer=ready, average=average, identity=identity), watch),
+                on_step=on_step,
             )
             history = _run(loop, on_epoch, progress)
+        if average is not None:
+            average.give()
     return TrainResult(history=history, optimizer=ready)
 
 
@@ -87,15 +106,19 @@ def _run(
     epochs, keeper = loop.options.epochs, loop.keeper
     history, begun = _resume(loop)
     with reporting(progress, epochs=epochs, steps=loop.steps, done=len(history)) as report:
-        for epoch in range(len(history), epochs):
-            record = loop.run_epoch(epoch, report, begun)
+        while not _ended(history, loop.options):
+            record = loop.run_epoch(len(history), report, begun)
             history, begun = (*history, record), None
-            keeper.keep_epoch(history, last=epoch + 1 == epochs)
+            keeper.keep_epoch(history, last=_ended(history, loop.options))
             report.epoch(record)
             if on_epoch is not None:
                 on_epoch(record)
             keeper.stop_if_asked()
     return history
+
+
+def _ended(history: tuple[EpochRecord, ...], options: TrainOptions) -> bool:
+    return len(history) == options.epochs or out_of_patience(history, options.patience)
 
 
 def _resume(loop: Loop) -> tuple[tuple[EpochRecord, ...], Partial | None]:
@@ -129,14 +152,18 @@ def _prepared(
             move_state(optimizer)
 
 
-def _compiled(model: nn.Module) -> nn.Module:
-    # Compiled code is kept per line of source, not per model: the ninth network of a study would run uncompiled.
-    torch.compiler.reset()
-    return cast(nn.Module, torch.compile(model))
-
-
 def _reorder(model: nn.Module, memory_format: torch.memory_format) -> None:
     # Not Module.to(memory_format=...): that fails on the five-dimensional weights of a mixed model.
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.dim() == 4:
             tensor.data = tensor.data.contiguous(memory_format=memory_format)
+
+
+def _check(options: TrainOptions, validation: BatchSource | None) -> None:
+    if options.patience is not None and validation is None:
+        raise ConfigError(
+            "train.patience",
+            wanted="validation images, whose accuracy patience waits for",
+            got="none",
+            cure="Set aside a part of the data for validation, or leave patience out.",
+        )

@@ -28,6 +28,8 @@ class Update:
 
     def begin(self) -> None:
         """Before the forward pass."""
+        # As None, not zeros: the first gradient is then stored, not added, and the memory is free in the forward pass.
+        self._stepper.zero_grad()
         if self._guard is not None:
             self._guard.save()
 
