@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from secateurs import _distributed
 from secateurs._errors import FileError, TrainingError
 from secateurs._files import load_tensors, save_tensors
 from secateurs.training._options import TrainOptions
@@ -81,7 +82,8 @@ def save_checkpoint(
 ) -> None:
     """Write all that the next step depends on; the checkpoint that was at `path` goes to `previous`.
 
-    Between epochs random numbers are keyed by epoch and need no place; within one, their states are in `partial`.
+    Every rank calls this and rank 0 writes. Between epochs random numbers are keyed by epoch and need no place;
+    within one, their states are in `partial`.
     """
     tensors = {f"model.{name}": tensor for name, tensor in _model_tensors(subject.model).items()}
     scalars: dict[str, Any] = {}
@@ -100,7 +102,8 @@ def save_checkpoint(
         "partial": json.dumps(partial and {"step": partial.step, "seconds": partial.seconds, "meter": partial.meter}),
         "scalars": json.dumps(scalars),
     }
-    save_tensors(path, tensors, metadata, previous=previous)
+    # What fails here fails on every rank.
+    _distributed.decided(lambda: save_tensors(path, tensors, metadata, previous=previous))
 
 
 def load_checkpoint(path: Path, subject: Subject) -> tuple[tuple[EpochRecord, ...], Partial | None]:

@@ -1,13 +1,16 @@
 """When a checkpoint is written, which one is read, and where a signal stops training."""
 
+import signal
 import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from secateurs import _distributed
 from secateurs._errors import CheckpointWarning, FileError, Interrupted, TrainingError
 from secateurs._files import make_directory
 from secateurs._signals import Watch
+from secateurs._vote import Vote
 from secateurs.training._checkpoint import Partial, Subject, load_checkpoint, save_checkpoint
 from secateurs.training._records import EpochRecord
 
@@ -63,6 +66,7 @@ class Keeper:
         self._good = ""
         self._whole = True
         self._saved = time.monotonic()
+        self._vote = Vote()
         if options is not None:
             make_directory(options.path.parent)
 
@@ -86,15 +90,16 @@ class Keeper:
 
     @property
     def asked(self) -> bool:
-        """Has a signal asked training to stop?"""
-        return self._watch.received is not None
+        """Has a signal asked training to stop? Under several ranks, all hear of it in the same call."""
+        return self._options is not None and self._heard(self._vote.largest(self._signal)) > 1
 
     @property
     def due(self) -> bool:
         """Is it time to write a checkpoint within the epoch, or was training asked to stop?"""
         if self._options is None:
             return False
-        return self.asked or time.monotonic() - self._saved > 60 * self._options.minutes
+        late = time.monotonic() - self._saved > 60 * self._options.minutes
+        return self._heard(self._vote.largest(self._signal or int(late))) > 0
 
     def keep_partial(self, partial: Partial) -> None:
         """Write an epoch that is not done, and stop where a signal has asked for it."""
@@ -104,15 +109,30 @@ class Keeper:
     def keep_epoch(self, history: History, *, last: bool) -> None:
         """Write a whole epoch, if it is one of those that are written."""
         self._history = history
-        if self._options is not None and (last or self.asked or len(history) % self._options.epochs == 0):
+        if self._options is None:
+            return
+        asked = self._heard(self._vote.now(self._signal)) > 1
+        if last or asked or len(history) % self._options.epochs == 0:
             self._save(None)
 
     def stop_if_asked(self) -> None:
         """Raise `Interrupted` where a signal has come; what was saved is what there is."""
-        if self._watch.received is not None:
+        if self._options is not None:
+            self._heard(self._vote.now(self._signal))
+        if self._watch.received is not None and (self._options is not None or _distributed.world() == 1):
             stop = Interrupted(self._watch.received)
             stop.add_note(self.last_good)
             raise stop
+
+    @property
+    def _signal(self) -> int:
+        return int(self._watch.received or 0)
+
+    def _heard(self, answer: int) -> int:
+        """What the ranks have agreed on: a signal's number, 1 where it is time to save, else 0."""
+        if answer > 1:
+            self._watch.received = signal.Signals(answer)
+        return answer
 
     @property
     def last_good(self) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from secateurs import _distributed
+
 __all__ = ["generator_states", "preserved_generators", "restore_generators", "seed_epoch"]
 
 
@@ -25,19 +27,35 @@ def preserved_generators(device: torch.device) -> Iterator[None]:
 
 
 def seed_epoch(seed: int, epoch: int) -> None:
-    """Seed all three from (seed, epoch).
+    """Seed all three from (seed, epoch), and the rank where there are several: they see other images.
 
     Keys instead of saved states: the numbers of an epoch do not depend on what was drawn before it, so states
     are needed only within an epoch. Hashed, because seed + epoch would repeat another seed's epochs.
     """
-    key = int.from_bytes(hashlib.sha256(f"{seed}/{epoch}".encode()).digest()[:8], "little")
+    key = int.from_bytes(hashlib.sha256(f"{seed}/{epoch}{_suffix()}".encode()).digest()[:8], "little")
     torch.manual_seed(key)
     random.seed(key)
     np.random.seed(key % 2**32)
 
 
+def _suffix() -> str:
+    return f"/{_distributed.rank()}" if _distributed.rank() else ""
+
+
 def generator_states(device: torch.device) -> dict[str, Tensor]:
-    """Where the three generators are, and the device's own where it has one, as tensors for a file."""
+    """Where the generators of every rank are, as tensors for a file: rank 0's by plain names."""
+    mine = _own_states(device)
+    if _distributed.world() == 1:
+        return mine
+    found: dict[str, Tensor] = {}
+    for rank, states in enumerate(_distributed.gather({name: state.tolist() for name, state in mine.items()})):
+        prefix = f"rank{rank}." if rank else ""
+        found |= {prefix + name: torch.tensor(state, dtype=mine[name].dtype) for name, state in states.items()}
+    return found
+
+
+def _own_states(device: torch.device) -> dict[str, Tensor]:
+    """Where the three generators are, and the device's own where it has one."""
     _, words, gauss = random.getstate()
     array = np.random.get_state(legacy=False)
     assert isinstance(array, dict)
@@ -55,6 +73,9 @@ def generator_states(device: torch.device) -> dict[str, Tensor]:
 
 def restore_generators(states: Mapping[str, Tensor], device: torch.device) -> None:
     """Bring the generators to where `generator_states` found them; a device without a state keeps its own."""
+    prefix = f"rank{_distributed.rank()}."
+    own = {name.removeprefix(prefix): state for name, state in states.items() if name.startswith(prefix)}
+    states = {**states, **own}
     *words, position, has_gauss = states["numpy"].tolist()
     gauss = states["python_gauss"].tolist()
     torch.set_rng_state(states["torch"])
