@@ -1,6 +1,5 @@
 """Plans: what goes, decided and checked, as plain data."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +10,9 @@ from torch import Tensor
 
 from secateurs._errors import PlanError
 from secateurs._files import write_json
+from secateurs._json import read_json
 from secateurs.graph._cost import Cost
+from secateurs.graph._plan_check import check_plan, integers
 
 __all__ = ["Cut", "Edit", "Plan", "Renumber", "Scatter"]
 
@@ -168,8 +169,8 @@ class Plan:
             PlanError: no such file, or not a plan.
         """
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            content = read_json(Path(path))
+        except (OSError, ValueError) as error:
             raise PlanError(str(path), wanted="a plan written by Plan.save", got=str(error), cure=_CURE) from error
         return cls.from_json(content, where=str(path))
 
@@ -197,59 +198,35 @@ class Plan:
             if content["format"] != _FORMAT:
                 raise ValueError(f"format {content['format']}")
             plan = cls(
-                removed={str(k): _integers(v) for k, v in content["removed"].items()},
-                sizes={str(k): int(v) for k, v in content["sizes"].items()},
-                cuts=tuple(Cut(**{**cut, "removed": _integers(cut["removed"])}) for cut in content["cuts"]),
+                removed={str(k): integers(v) for k, v in content["removed"].items()},
+                sizes={str(k): v for k, v in content["sizes"].items()},
+                cuts=tuple(Cut(**{**cut, "removed": integers(cut["removed"])}) for cut in content["cuts"]),
                 edits=tuple(Edit(**edit) for edit in content["edits"]),
                 renumbered=tuple(
-                    Renumber(path=entry["path"], removed=_integers(entry["removed"]))
+                    Renumber(path=entry["path"], removed=integers(entry["removed"]))
                     for entry in content.get("renumbered", [])
                 ),
                 scatters=tuple(
-                    Scatter(**{**scatter, "kept": _integers(scatter["kept"])})
+                    Scatter(**{**scatter, "kept": integers(scatter["kept"])})
                     for scatter in content.get("scatters", [])
                 ),
-                replaced=tuple(str(path) for path in content["replaced"]),
-                shapes={str(k): _integers(v) for k, v in content["shapes"].items()},
-                aliases={str(k): str(v) for k, v in content["aliases"].items()},
+                replaced=tuple(map(_text, content["replaced"])),
+                shapes={str(k): integers(v) for k, v in content["shapes"].items()},
+                aliases={str(k): _text(v) for k, v in content["aliases"].items()},
                 inputs=content["inputs"],
                 before=Cost.from_json(content["before"]),
                 cost=Cost.from_json(content["cost"]),
             )
-            plan._check()
+            check_plan(plan)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise PlanError(where, wanted="a plan written by Plan.save", got=repr(error), cure=_CURE) from error
         return plan
-
-    def _check(self) -> None:
-        for cut in self.cuts:
-            shape = self.shapes[cut.path]
-            if not 0 <= cut.dim < len(shape) or shape[cut.dim] != cut.size:
-                raise ValueError(f"a cut of dim {cut.dim} of {cut.path}, whose shape is {shape}")
-            inside = all(0 <= position < cut.size for position in cut.removed)
-            if not inside or not 0 < len(set(cut.removed)) < cut.size:
-                raise ValueError(f"positions {cut.removed[:5]}... of {cut.path}[{cut.dim}] of size {cut.size}")
-        for name, units in self.removed.items():
-            size = self.sizes[name]
-            if not all(0 <= unit < size for unit in units) or not 0 < len(set(units)) < size:
-                raise ValueError(f"units {units[:5]}... of axis {name} of size {size}")
-        for scatter in self.scatters:
-            scatter.check()
-        for entry in self.renumbered:
-            if entry.path not in self.shapes or any(n < 0 for n in entry.removed) or not entry.removed:
-                raise ValueError(f"positions {entry.removed[:5]}... counted by {entry.path}")
-        for edit in self.edits:
-            edit.check()
-        for cost in (self.before, self.cost):
-            numbers = (cost.params, cost.bytes, cost.macs, cost.activation_bytes)
-            if any(type(number) is not int for number in numbers) or not isinstance(cost.uncounted, Mapping):
-                raise TypeError(f"a cost of {numbers}")
 
 
 _CURE = "Write the plan again with Plan.save."
 
 
-def _integers(values: Any) -> tuple[int, ...]:
-    if not isinstance(values, list) or any(type(value) is not int for value in values):
-        raise TypeError(f"a list of integers wanted, got {values!r:.60}")
-    return tuple(values)
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a path wanted, got {value!r:.60}")
+    return value

@@ -83,7 +83,7 @@ def _check_edit(model: nn.Module, edit: Edit) -> None:
     value = getattr(holder, name, None)
     if edit.index is not None:
         value = value[edit.index] if isinstance(value, (tuple, list)) and edit.index < len(value) else None
-    if value != edit.before:
+    if isinstance(value, bool) or value != edit.before:
         raise PlanError(f"{edit.path}.{edit.name}", wanted=str(edit.before), got=repr(value), cure=_CURE)
 
 
