@@ -16,6 +16,11 @@ RUNS = {
     "adamw": TrainOptions(epochs=4, optimizer="adamw", lr=3e-3, schedule="step", milestones=(2,), device="cpu"),
     "channels_last": TrainOptions(epochs=4, lr=0.05, channels_last=True, device="cpu"),
     "bf16": TrainOptions(epochs=4, lr=0.05, precision="bf16", channels_last=True, device="cpu"),
+    "average": TrainOptions(epochs=4, optimizer="adam", lr=3e-3, ema=0.9, clip_norm=0.5, device="cpu"),
+    "list": TrainOptions(
+        epochs=4, optimizer="rmsprop", schedule="list", rates=((0, 1e-4), (1, 1e-3), (3, -1.0)), device="cpu"
+    ),
+    "patience": TrainOptions(epochs=4, lr=0.05, patience=3, channels_last=True, ema=0.5, device="cpu"),
 }
 
 
@@ -131,3 +136,44 @@ def test_a_given_optimizer_is_restored_in_place(tmp_path: Path) -> None:
     resumed = train(model, Shuffled(*TRAIN), options, optimizer=optimizer, checkpoint=path)
     assert resumed.optimizer is optimizer
     assert_same((model, resumed), (whole, expected))
+
+
+def test_an_average_is_what_a_finished_checkpoint_gives(tmp_path: Path) -> None:
+    path, options = tmp_path / "checkpoint.safetensors", RUNS["average"]
+    model = make_network()
+    train(model, Shuffled(*TRAIN), options, checkpoint=path)
+    again = make_network(seed=5)
+    train(again, Shuffled(*TRAIN), options, checkpoint=path)
+    assert all(torch.equal(value, tensors_of(model)[name]) for name, value in tensors_of(again).items())
+
+
+def test_skipped_steps_on_both_sides_of_an_interruption(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    options = TrainOptions(epochs=4, lr=0.05, ema=0.9, nonfinite="skip", device="cpu")
+    images, labels = toy_images(200, seed=1)
+    images[7] = float("nan")  # one batch of every epoch is bad
+    whole, model = make_network(), make_network(seed=5)
+    expected = train(whole, Shuffled(images, labels), options, checkpoint=None)
+    assert [record.skipped for record in expected.history] == [1, 1, 1, 1]
+    with pytest.raises(InterruptionError):
+        train(make_network(), Shuffled(images, labels), options, checkpoint=path, on_epoch=stop_after(1))
+    resumed = train(model, Shuffled(images, labels), options, checkpoint=path)
+    assert_same((model, resumed), (whole, expected))
+
+
+def test_patience_counts_the_epochs_before_an_interruption(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    options = TrainOptions(epochs=9, lr=1e-30, weight_decay=0.0, patience=3, device="cpu")
+
+    def still() -> Network:
+        model = make_network()
+        model.norm.momentum = 0.0
+        return model
+
+    with pytest.raises(InterruptionError):
+        train(still(), Shuffled(*TRAIN), options, validation=VALIDATION, checkpoint=path, on_epoch=stop_after(1))
+    model = still()
+    resumed = train(model, Shuffled(*TRAIN), options, validation=VALIDATION, checkpoint=path)
+    assert [record.epoch for record in resumed.history] == [0, 1, 2, 3]
+    whole = still()
+    assert_same((model, resumed), (whole, train(whole, Shuffled(*TRAIN), options, validation=VALIDATION)))
