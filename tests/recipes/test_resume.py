@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from secateurs.recipes import RunOptions, run
+from secateurs.recipes._lock import LOCK_FILE
 from secateurs.recipes._yaml import dump_yaml
 from tests.recipes._studies import PRUNE, TRAIN, config, epochs, read_json, recipe, weights
 
@@ -84,15 +85,19 @@ def test_kills_at_any_moment_lose_nothing(uninterrupted: Path, tmp_path: Path) -
     assert epochs(tmp_path / "run") == PLACES
 
 
-def test_an_interrupt_exits_130_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_exits_and_says_how_to_go_on(number: signal.Signals, code: int, tmp_path: Path) -> None:
     process = start(tmp_path)
     deadline = time.monotonic() + 120
     while not (tmp_path / "run" / "metrics.jsonl").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    assert process.wait() == 130
+    process.send_signal(number)
+    assert process.wait() == code
     log = (tmp_path / "log").read_text()
-    assert "error: interrupted. Go on with: secateurs run small.yaml --out run --resume" in log
+    said = f"error: interrupted by {number.name}. The last good checkpoint, run/stages/00-train/checkpoint.safetensors"
+    assert said in log
+    assert "Go on with: secateurs run small.yaml --out run --resume" in log
     assert "Traceback" not in log
     state = read_json(tmp_path / "run" / "run.json")
-    assert (state["status"], state["error"]) == ("failed", "interrupted")
+    assert (state["status"], state["error"]) == ("failed", f"interrupted by {number.name}")
+    assert not (tmp_path / "run" / LOCK_FILE).exists()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from secateurs._errors import SecateursError
+from secateurs._errors import Interrupted, SecateursError
 from secateurs.cli import _listing, _network, _study
 from secateurs.cli._console import complain
 
@@ -40,7 +40,7 @@ for _module in (_study, _network, _listing):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code: 0, 2 for bad input, 130 when interrupted."""
+    """Run the command line and leave with its exit code: 0, 2 for bad input, 130 or 143 when interrupted."""
     # Models are named as they would be imported in the folder where the command is given.
     if "" not in sys.path:
         sys.path.insert(0, "")
@@ -55,6 +55,9 @@ def _run(arguments: list[str]) -> int:
         return complain(str(error))
     except _UsageError as error:
         return _misused(error)
+    except Interrupted as stop:
+        complain(str(stop))
+        return stop.exit_code
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
         return 130

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from secateurs._errors import Interrupted
 from secateurs.cli._console import complain, out, say
 
 __all__ = ["register"]
@@ -15,6 +16,12 @@ _Out = Annotated[
 ]
 _Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with the run in DIR where it stopped; start where there is none.")
+]
+_Minutes = Annotated[
+    float,
+    typer.Option(
+        "--checkpoint-minutes", metavar="MIN", min=0.001, help="Save training so often within an epoch, beside its end."
+    ),
 ]
 _Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of every random number, for one run.")]
 
@@ -46,6 +53,7 @@ def _run(
     out: _Out = None,
     resume: _Resume = False,
     seed: _Seed = None,
+    checkpoint_minutes: _Minutes = 10.0,
 ) -> None:
     """Carry out a recipe.
 
@@ -55,10 +63,12 @@ def _run(
     * `secateurs run my.yaml model.weights=dense.safetensors --out runs/mine`
     * `secateurs run my.yaml --out runs/mine --resume`
     """
-    _study(recipe, overrides or [], out, resume, seed)
+    _study(recipe, overrides or [], out, resume, seed, minutes=checkpoint_minutes)
 
 
-def _study(name: str, overrides: list[str], where: Path | None, resume: bool, seed: int | None) -> None:
+def _study(
+    name: str, overrides: list[str], where: Path | None, resume: bool, seed: int | None, *, minutes: float = 10.0
+) -> None:
     from secateurs import recipes
 
     changes: dict[str, Any] = dict(recipes.parse_override(text) for text in overrides)
@@ -68,12 +78,14 @@ def _study(name: str, overrides: list[str], where: Path | None, resume: bool, se
     recipe = recipes.parse(recipes.read_yaml(path), source=str(path), changes=changes)
     where = where or _place(recipe.name, resume)
     try:
-        recipes.run(recipe, where, recipes.RunOptions(resume=resume, progress=True, notify=say))
-    except KeyboardInterrupt:
+        options = recipes.RunOptions(resume=resume, progress=True, notify=say, checkpoint_minutes=minutes)
+        recipes.run(recipe, where, options)
+    except KeyboardInterrupt as stop:
         seeded = [] if seed is None else ["--seed", str(seed)]
         again = shlex.join(["secateurs", "run", name, *overrides, *seeded, "--out", str(where), "--resume"])
-        complain(f"interrupted. Go on with: {again}")
-        raise typer.Exit(130) from None
+        saved = "".join(f" {note}" for note in getattr(stop, "__notes__", ()))
+        complain(f"{str(stop) or 'interrupted'}.{saved} Go on with: {again}")
+        raise typer.Exit(stop.exit_code if isinstance(stop, Interrupted) else 130) from None
     _show(where)
 
 

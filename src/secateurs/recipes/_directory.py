@@ -4,15 +4,16 @@ import datetime
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from secateurs._errors import ConfigError, FileError
-from secateurs._files import make_directory, write_json, write_text
+from secateurs._errors import ConfigError, FileError, SecateursError
+from secateurs._files import make_directory, remove_partial, write_json, write_text
 from secateurs.recipes._yaml import dump_yaml, read_yaml
 
-__all__ = ["RunDirectory", "check_directory", "first_difference", "read_state"]
+__all__ = ["RunDirectory", "check_directory", "first_difference", "read_state", "reason_of", "unless_full"]
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -27,6 +28,22 @@ def read_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise FileError(str(file), wanted="a mapping", got=type(state).__name__, cure="Choose another directory.")
     return state
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a run stopped, as run.json says it."""
+    if isinstance(error, KeyboardInterrupt):
+        return str(error) or "interrupted"
+    return str(error) if isinstance(error, SecateursError) else f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def unless_full(notify: Callable[[str], None]) -> Iterator[None]:
+    """For the last words of a run that fails: where the disk takes none, what it failed of is still what is raised."""
+    try:
+        yield
+    except FileError as error:
+        notify(f"not written: {error}")
 
 
 def check_directory(path: Path, config: Mapping[str, Any], *, resume: bool) -> dict[str, Any]:
@@ -116,7 +133,12 @@ class RunDirectory:
         return self.path / "stages" / step
 
     def begin(self, config: Mapping[str, Any], steps: list[dict[str, Any]], facts: Mapping[str, Any]) -> None:
-        """Write config.yaml, and run.json for a start or a resumption; finished stages keep their entries."""
+        """Write config.yaml, and run.json for a start or a resumption; finished stages keep their entries.
+
+        What a kill left half-written goes: nobody else writes here.
+        """
+        for folder in (self.path, *self.path.glob("stages/*"), self.path / "plots"):
+            remove_partial(folder)
         write_text(self.path / "config.yaml", dump_yaml(dict(config)))
         old = {entry["name"]: entry for entry in self.state.get("stages", [])}
         again = int(self.state.get("resumes", -1)) + 1

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from secateurs.data import Batches, BatchOptions, ImageSet, Splits, load
+from secateurs.data import Batches, ImageSet, Splits, StreamedBatches, StreamedSet, load
 from secateurs.graph import trace
 from secateurs.masks import UnitMasks, apply_masks
 from secateurs.recipes._config import Recipe
+from secateurs.recipes._data import evaluation_batches, training_batches
 from secateurs.recipes._directory import RunDirectory
 from secateurs.recipes._model import build_model
 from secateurs.recipes._part import Part
@@ -43,22 +44,16 @@ class Session:
     part: Part
     notify: Callable[[str], None]
     masks: UnitMasks | None = None
+    checkpoint_minutes: float = 10.0
 
-    def training_batches(self, step: Step, *, channels_last: bool) -> Batches:
+    def training_batches(self, step: Step, *, channels_last: bool) -> Batches | StreamedBatches:
         """Shuffled and augmented; each stage draws its own random numbers."""
-        section = self.recipe.batches
-        options = BatchOptions(
-            device=str(self.device),
-            shuffle=True,
-            augment=section.augment(),
-            channels_last=channels_last,
-        )
-        return self._batches(self.splits.train, options, seed=stage_seed(self.recipe.seed, step.index))
+        seed = stage_seed(self.recipe.seed, step.index)
+        return training_batches(self.recipe.batches, self.splits, self.device, seed=seed, channels_last=channels_last)
 
-    def evaluation_batches(self, images: ImageSet) -> Batches:
-        """In order, as they are."""
-        options = BatchOptions(device=str(self.device), shuffle=False, fit=self.recipe.batches.fit())
-        return self._batches(images, options, seed=0)
+    def evaluation_batches(self, images: ImageSet | StreamedSet) -> Batches | StreamedBatches:
+        """In order, as they are; where training crops them to a size, their centre in that size."""
+        return evaluation_batches(self.recipe.batches, self.splits, images, self.device)
 
     def example(self) -> Tensor:
         """One test image as a batch of one."""
@@ -75,7 +70,7 @@ class Session:
 
     def restored(self, count: int) -> nn.Module:
         """The model as the first `count` stages left it, from the files alone."""
-        dense = _initial(self.recipe, self.splits)
+        dense = _initial(self.recipe, self.splits, self.device)
         changed = [step for step in self.steps[:count] if step.stage.changes]
         model = changed[-1].stage.restore(self, changed[-1], dense) if changed else dense
         return model.to(self.device)
@@ -98,16 +93,6 @@ class Session:
         """The first stage that makes the model smaller."""
         return next((step for step in self.steps if step.stage.cuts), None)
 
-    def _batches(self, images: ImageSet, options: BatchOptions, *, seed: int) -> Batches:
-        return Batches(
-            images,
-            batch_size=self.recipe.batches.size,
-            mean=self.splits.mean,
-            std=self.splits.std,
-            seed=seed,
-            options=options,
-        )
-
 
 def open_session(
     recipe: Recipe,
@@ -121,14 +106,14 @@ def open_session(
     for step in steps:
         step.stage.check()
     device = resolve_device(recipe.device)
-    splits = load(recipe.data)
+    splits = load(recipe.data, device=str(device), notify=notify)
     session = Session(
         recipe=recipe,
         directory=directory,
         steps=steps,
         splits=splits,
         device=device,
-        model=_initial(recipe, splits).to(device),
+        model=_initial(recipe, splits, device).to(device),
         part=part,
         notify=notify,
     )
@@ -143,8 +128,8 @@ def _initial_masks(recipe: Recipe) -> UnitMasks | None:
     return UnitMasks.load(recipe.model.masks) if recipe.model.masks is not None else None
 
 
-def _initial(recipe: Recipe, splits: Splits) -> nn.Module:
-    channels, height = splits.train.images.shape[1:3]
+def _initial(recipe: Recipe, splits: Splits, device: torch.device) -> nn.Module:
+    channels, height, _ = evaluation_batches(recipe.batches, splits, splits.test, device).shape
     return build_model(
         recipe.model, classes=len(splits.train.classes), channels=channels, size=height, seed=recipe.seed
     )

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from secateurs._files import write_json, write_text
+from secateurs._files import remove_partial, write_json, write_text
+from secateurs._signals import interruptible
 from secateurs.recipes._config import Recipe, parse
-from secateurs.recipes._directory import check_directory
+from secateurs.recipes._directory import check_directory, reason_of, unless_full
+from secateurs.recipes._lock import locked
 from secateurs.recipes._outlook import Outlook, jobs_of
 from secateurs.recipes._overrides import override
 from secateurs.recipes._part import Part
@@ -39,14 +41,15 @@ def run(recipe: Recipe, out: Path, options: RunOptions | None = None) -> dict[st
     """Carry out a recipe in the directory `out`; returns what its run.json holds.
 
     Errors as `run_once`; with variants or seeds, the first run that fails stops the study, and resuming goes on
-    with that run.
+    with that run. Another run in the same directory is refused.
     """
     options = options or RunOptions()
-    if recipe.variants is None and recipe.seeds is None:
-        progress = _progress([("", recipe)], out, options)
-        with progress.showing():
-            return run_once(recipe, out, options, Part(name="", home=out, progress=progress))
-    return _run_study(recipe, out, options)
+    with interruptible(), locked(out, options.notify):
+        if recipe.variants is None and recipe.seeds is None:
+            progress = _progress([("", recipe)], out, options)
+            with progress.showing():
+                return run_once(recipe, out, options, Part(name="", home=out, progress=progress))
+        return _run_study(recipe, out, options)
 
 
 def members(recipe: Recipe) -> tuple[Member, ...]:
@@ -69,6 +72,7 @@ def _run_study(recipe: Recipe, out: Path, options: RunOptions) -> dict[str, Any]
     if state.get("status") == "finished":
         options.notify(f"{out} is finished already; nothing to do")
         return state
+    remove_partial(out)
     study = members(recipe)
     runs = [{"variant": member.variant, "seed": member.seed, "path": member.folder} for member in study]
     state = {"name": recipe.name, "status": "running", "error": None, "runs": runs, "stages": [], "summary": {}}
@@ -79,8 +83,9 @@ def _run_study(recipe: Recipe, out: Path, options: RunOptions) -> dict[str, Any]
         with progress.showing():
             _run_members(study, state, out, options, progress)
     except BaseException as error:
-        state |= {"status": "failed", "error": "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)}
-        write_json(out / "run.json", state)
+        state |= {"status": "failed", "error": reason_of(error)}
+        with unless_full(options.notify):
+            write_json(out / "run.json", state)
         raise
     state["status"] = "finished"
     write_json(out / "run.json", state)
@@ -95,7 +100,8 @@ def _run_members(
         options.notify(f"run {number} of {len(study)}: variant {member.variant}, seed {member.seed}")
         part = Part(name=member.folder, home=out, progress=progress)
         # Resuming starts what is not there yet, so the directories of a new study need no other mode.
-        done = run_once(member.recipe, out / member.folder, replace(options, resume=True), part)
+        with locked(out / member.folder, options.notify):
+            done = run_once(member.recipe, out / member.folder, replace(options, resume=True), part)
         summaries.append((member.variant, done["summary"]))
         state["summary"] = {"variants": _table(summaries)}
         write_json(out / "run.json", state)
