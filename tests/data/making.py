@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from secateurs.data import ImageSet
+from secateurs.data import DataOptions, ImageSet, StreamedSet, load
 from secateurs.data._libraries import library
 
 
@@ -66,3 +67,27 @@ def image_set(count: int = 20, *, channels: int = 3, side: int = 8, seed: int = 
         indices=torch.arange(count) + 1000,
         classes=("a", "b", "c", "d"),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldSplits:
+    """`Splits` of images that are held."""
+
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    name: str
+
+
+def load_held(options: DataOptions) -> HeldSplits:
+    """Load a set that fits into memory."""
+    splits = load(options)
+    train, validation, test = map(_held, (splits.train, splits.validation, splits.test))
+    return HeldSplits(train=train, validation=validation, test=test, mean=splits.mean, std=splits.std, name=splits.name)
+
+
+def _held(images: ImageSet | StreamedSet) -> ImageSet:
+    assert isinstance(images, ImageSet)
+    return images

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from secateurs._errors import DataError
-from secateurs.data import DataOptions, load
-from tests.data.making import cells, encoded, picture, write_plain, write_typed
+from secateurs.data import DataOptions
+from tests.data.making import cells, encoded, load_held, picture, write_plain, write_typed
 
 
 def two_splits(path: Path) -> Path:
@@ -23,7 +23,7 @@ def two_splits(path: Path) -> Path:
 
 
 def test_files_of_a_folder_are_joined_by_split(tmp_path: Path) -> None:
-    splits = load(DataOptions(path=two_splits(tmp_path / "animals"), validation_ratio=0.2))
+    splits = load_held(DataOptions(path=two_splits(tmp_path / "animals"), validation_ratio=0.2))
     assert splits.name == "animals"
     assert splits.train.classes == ("cat", "dog")
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (16, 4, 6)
@@ -33,7 +33,7 @@ def test_files_of_a_folder_are_joined_by_split(tmp_path: Path) -> None:
 
 
 def test_validation_comes_from_the_training_split_only(tmp_path: Path) -> None:
-    splits = load(DataOptions(path=two_splits(tmp_path / "animals"), validation_ratio=0.2))
+    splits = load_held(DataOptions(path=two_splits(tmp_path / "animals"), validation_ratio=0.2))
     assert set(splits.train.indices.tolist()) | set(splits.validation.indices.tolist()) == set(range(20))
     assert splits.test.indices.tolist() == list(range(6))
     seen = {image.numpy().tobytes() for image in torch.cat([splits.train.images, splits.validation.images])}
@@ -44,7 +44,7 @@ def test_validation_comes_from_the_training_split_only(tmp_path: Path) -> None:
 def test_one_file_is_divided(tmp_path: Path) -> None:
     write_typed(tmp_path / "all.parquet", {"img": cells(20), "label": [0, 1] * 10}, ["cat", "dog"])
     for path in (tmp_path / "all.parquet", tmp_path):
-        splits = load(DataOptions(path=path))
+        splits = load_held(DataOptions(path=path))
         assert (len(splits.train), len(splits.validation), len(splits.test)) == (14, 2, 4)
 
 
@@ -61,7 +61,7 @@ def test_files_without_features_are_read(tmp_path: Path, column: str, kind: str)
             "target": numbers if kind == "integers" else [("dog", "ant")[number] for number in numbers],
         },
     )
-    splits = load(DataOptions(path=tmp_path / "plain.parquet"))
+    splits = load_held(DataOptions(path=tmp_path / "plain.parquet"))
     assert splits.train.classes == (("0", "1") if kind == "integers" else ("ant", "dog"))
     flipped = kind == "text"
     assert torch.equal(splits.train.labels, splits.train.indices % 2 ^ flipped)
@@ -71,13 +71,13 @@ def test_a_column_that_states_grey_gives_one_channel(tmp_path: Path) -> None:
     images = [{"bytes": encoded(picture(seed, mode="L"), "WEBP"), "path": None} for seed in range(5)]
     assert Image.open(__import__("io").BytesIO(images[0]["bytes"])).mode == "RGB"
     write_typed(tmp_path / "grey.parquet", {"img": images, "label": [0] * 5}, ["x"], mode="L")
-    assert load(DataOptions(path=tmp_path / "grey.parquet")).train.images.shape[1] == 1
+    assert load_held(DataOptions(path=tmp_path / "grey.parquet")).train.images.shape[1] == 1
 
 
 def test_a_colour_image_among_grey_ones_makes_all_colour(tmp_path: Path) -> None:
     mixed = [cells(1, start=row, mode="RGB" if row == 7 else "L")[0] for row in range(10)]
     write_typed(tmp_path / "mixed.parquet", {"img": mixed, "label": [0] * 10}, ["x"])
-    splits = load(DataOptions(path=tmp_path / "mixed.parquet"))
+    splits = load_held(DataOptions(path=tmp_path / "mixed.parquet"))
     for part in (splits.train, splits.validation, splits.test):
         assert part.images.shape[1] == 3
         for image, index in zip(part.images, part.indices.tolist(), strict=True):
@@ -89,8 +89,8 @@ def test_a_missing_test_split_is_not_replaced_by_another(tmp_path: Path) -> None
     for name in ("train", "validation"):
         write_typed(tmp_path / f"{name}.parquet", {"img": cells(4), "label": [0] * 4}, ["x"])
     with pytest.raises(DataError, match=r"wanted test_split to be one of train, validation, got 'test'"):
-        load(DataOptions(path=tmp_path))
-    assert len(load(DataOptions(path=tmp_path, test_split="validation")).test) == 4
+        load_held(DataOptions(path=tmp_path))
+    assert len(load_held(DataOptions(path=tmp_path, test_split="validation")).test) == 4
 
 
 @pytest.mark.parametrize(
@@ -109,16 +109,16 @@ def test_a_missing_test_split_is_not_replaced_by_another(tmp_path: Path) -> None
 )
 def test_unknown_columns_and_splits_are_named(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        load(DataOptions(path=two_splits(tmp_path / "animals"), **options))
+        load_held(DataOptions(path=two_splits(tmp_path / "animals"), **options))
 
 
 def test_columns_that_cannot_be_guessed(tmp_path: Path) -> None:
     write_plain(tmp_path / "a.parquet", {"x": [1.0, 2.0], "label": [0, 1]})
     with pytest.raises(DataError, match=r"a\.parquet: wanted a column of images, got the columns x, label\."):
-        load(DataOptions(path=tmp_path / "a.parquet"))
+        load_held(DataOptions(path=tmp_path / "a.parquet"))
     write_plain(tmp_path / "b.parquet", {"x": cells(2), "y": [0.5, 1.0]})
     with pytest.raises(DataError, match=r"b\.parquet: wanted a column of labels, got the columns x, y\."):
-        load(DataOptions(path=tmp_path / "b.parquet"))
+        load_held(DataOptions(path=tmp_path / "b.parquet"))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_columns_that_cannot_be_guessed(tmp_path: Path) -> None:
 def test_missing_and_negative_labels_are_refused(tmp_path: Path, labels: list[int | None], message: str) -> None:
     write_plain(tmp_path / "bad.parquet", {"img": cells(4), "label": labels})
     with pytest.raises(DataError, match=message):
-        load(DataOptions(path=tmp_path / "bad.parquet"))
+        load_held(DataOptions(path=tmp_path / "bad.parquet"))
 
 
 def test_a_test_split_of_other_classes_is_refused(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_test_split_of_other_classes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"test\.parquet row 0: wanted the classes of the training split, \('cat', 'dog'\)"
     ):
-        load(DataOptions(path=tmp_path))
+        load_held(DataOptions(path=tmp_path))
 
 
 @pytest.mark.parametrize("damage", ["cut", "noise", "empty", "none"])
@@ -156,30 +156,30 @@ def test_bad_image_bytes_name_the_file_and_the_row_in_it(tmp_path: Path, damage:
     with pytest.raises(
         DataError, match=r"train-1\.parquet row 4: wanted an image that can be decoded, got .+\. Replace"
     ):
-        load(DataOptions(path=tmp_path, validation_ratio=0))
+        load_held(DataOptions(path=tmp_path, validation_ratio=0))
 
 
 def test_sizes_that_differ_need_resize(tmp_path: Path) -> None:
     rows = [*cells(4), *cells(1, side=9)]
     write_typed(tmp_path / "sizes.parquet", {"img": rows, "label": [0] * 5}, ["x"])
-    options = DataOptions(path=tmp_path / "sizes.parquet", test_ratio=0.5, validation_ratio=0)
+    options = DataOptions(path=tmp_path / "sizes.parquet", test_ratio=0.5, validation_ratio=0, resident=True)
     with pytest.raises(DataError, match=r"(row \d: wanted|wanted test images of) . x . pixels, .* Set data\.resize="):
-        load(options)
-    resized = load(DataOptions(path=tmp_path / "sizes.parquet", resize=16))
+        load_held(options)
+    resized = load_held(DataOptions(path=tmp_path / "sizes.parquet", resize=16))
     assert resized.train.images.shape[2:] == (16, 16)
 
 
 def test_empty_and_damaged_files(tmp_path: Path) -> None:
     write_typed(tmp_path / "empty.parquet", {"img": [], "label": []}, ["x"])
     with pytest.raises(DataError, match=r"empty\.parquet: wanted at least one image, got no rows"):
-        load(DataOptions(path=tmp_path / "empty.parquet"))
+        load_held(DataOptions(path=tmp_path / "empty.parquet"))
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(DataError, match=r"broken\.parquet: wanted a whole Parquet file, got"):
-        load(DataOptions(path=tmp_path / "broken.parquet"))
+        load_held(DataOptions(path=tmp_path / "broken.parquet"))
 
 
 def test_files_of_one_split_with_other_columns_are_refused(tmp_path: Path) -> None:
     write_plain(tmp_path / "train-0.parquet", {"img": cells(2), "label": [0, 1]})
     write_plain(tmp_path / "train-1.parquet", {"img": cells(2), "label": ["a", "b"]})
     with pytest.raises(DataError, match=r"wanted equal columns in train-0\.parquet, train-1\.parquet"):
-        load(DataOptions(path=tmp_path))
+        load_held(DataOptions(path=tmp_path))

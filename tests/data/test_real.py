@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from secateurs.data import DataOptions, load
+from secateurs.data import DataOptions
+from tests.data.making import load_held
 
 DATA = Path(os.environ.get("SECATEURS_DATA", ""))
 
@@ -26,7 +27,7 @@ FACTS = {
 @pytest.mark.parametrize("name", FACTS)
 def test_published_sets_need_no_options(name: str) -> None:
     shape, classes, example, mean = FACTS[name]
-    splits = load(DataOptions(path=DATA / name, limit=1000))
+    splits = load_held(DataOptions(path=DATA / name, limit=1000))
     assert splits.train.images.shape == (900, *shape)
     assert splits.validation.images.shape == (100, *shape)
     assert splits.test.images.shape[1:] == shape
@@ -37,7 +38,7 @@ def test_published_sets_need_no_options(name: str) -> None:
 
 
 def test_parts_of_cifar10_share_no_row_and_no_pixels() -> None:
-    splits = load(DataOptions(path=DATA / "cifar10", limit=1500, validation_ratio=0.2))
+    splits = load_held(DataOptions(path=DATA / "cifar10", limit=1500, validation_ratio=0.2))
     assert set(splits.train.indices.tolist()).isdisjoint(splits.validation.indices.tolist())
     parts = (splits.train, splits.validation, splits.test)
     train, validation, test = ({image.numpy().tobytes() for image in part.images} for part in parts)
@@ -47,15 +48,15 @@ def test_parts_of_cifar10_share_no_row_and_no_pixels() -> None:
 
 
 def test_another_label_column_may_be_asked_for() -> None:
-    splits = load(DataOptions(path=DATA / "cifar100", label_column="coarse_label", limit=200))
+    splits = load_held(DataOptions(path=DATA / "cifar100", label_column="coarse_label", limit=200))
     assert len(splits.train.classes) == 20
 
 
 def test_a_single_file_is_divided() -> None:
-    splits = load(DataOptions(path=DATA / "imagenette_sample" / "validation.parquet"))
+    splits = load_held(DataOptions(path=DATA / "imagenette_sample" / "validation.parquet"))
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (115, 13, 32)
     assert splits.train.images.shape[1:] == (3, 224, 224)
-    small = load(DataOptions(path=DATA / "imagenette_sample", resize=64, limit=20))
+    small = load_held(DataOptions(path=DATA / "imagenette_sample", resize=64, limit=20))
     assert small.train.images.shape[1:] == (3, 64, 64)
 
 
@@ -70,7 +71,7 @@ def test_a_single_file_is_divided() -> None:
 def test_whole_sets_have_the_published_mean_and_spread(
     name: str, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> None:
-    splits = load(DataOptions(path=DATA / name, validation_ratio=0))
+    splits = load_held(DataOptions(path=DATA / name, validation_ratio=0))
     assert len(splits.train) == 50_000
     assert torch.bincount(splits.train.labels).unique().tolist() == [50_000 // len(splits.train.classes)]
     assert splits.mean == pytest.approx(mean, abs=2e-4)

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from secateurs._errors import DataError
-from secateurs.data import DataOptions, load
-from tests.data.making import picture, write_folder
+from secateurs.data import DataOptions
+from tests.data.making import load_held, picture, write_folder
 
 
 def test_a_folder_of_classes_is_divided(tmp_path: Path) -> None:
     write_folder(tmp_path / "animals", ["dog", "cat"], 10)
     (tmp_path / "animals" / "cat" / "notes.txt").write_text("not an image")
     (tmp_path / "animals" / ".cache").mkdir()
-    splits = load(DataOptions(path=tmp_path / "animals"))
+    splits = load_held(DataOptions(path=tmp_path / "animals"))
     assert splits.train.classes == ("cat", "dog")
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (14, 2, 4)
     # Rows go class by class in the order of names: cat (made second, seeds from 100), then dog.
@@ -33,7 +33,7 @@ def test_a_folder_of_classes_is_divided(tmp_path: Path) -> None:
 def test_a_folder_of_splits_is_taken_as_divided(tmp_path: Path) -> None:
     write_folder(tmp_path / "train", ["cat", "dog"], 5)
     write_folder(tmp_path / "test", ["dog"], 3, start=500)
-    splits = load(DataOptions(path=tmp_path, validation_ratio=0.2))
+    splits = load_held(DataOptions(path=tmp_path, validation_ratio=0.2))
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (8, 2, 3)
     assert splits.test.labels.tolist() == [1, 1, 1]
 
@@ -42,40 +42,40 @@ def test_a_class_that_training_lacks_is_refused(tmp_path: Path) -> None:
     write_folder(tmp_path / "train", ["cat", "dog"], 3)
     write_folder(tmp_path / "test", ["cow"], 2)
     with pytest.raises(DataError, match=r"row 0: wanted a class that the training split has, got 'cow'"):
-        load(DataOptions(path=tmp_path))
+        load_held(DataOptions(path=tmp_path))
 
 
 def test_a_bad_image_file_is_named(tmp_path: Path) -> None:
     write_folder(tmp_path / "a", ["cat", "dog"], 3)
     (tmp_path / "a" / "dog" / "001.png").write_bytes(b"nonsense")
     with pytest.raises(DataError, match=r"dog.001\.png: wanted an image that can be decoded, got bytes in none"):
-        load(DataOptions(path=tmp_path / "a"))
+        load_held(DataOptions(path=tmp_path / "a"))
 
 
 def test_folders_that_are_no_image_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"wanted Parquet files, or a sub-folder for each class, got neither"):
-        load(DataOptions(path=tmp_path))
+        load_held(DataOptions(path=tmp_path))
     picture(0).save(tmp_path / "0.png")
     with pytest.raises(DataError, match=r"got images without sub-folders\. Put the images of each class"):
-        load(DataOptions(path=tmp_path))
+        load_held(DataOptions(path=tmp_path))
     (tmp_path / "cat").mkdir()
     with pytest.raises(DataError, match=r"cat: wanted images \(\.bmp, .*\), got none"):
-        load(DataOptions(path=tmp_path))
+        load_held(DataOptions(path=tmp_path))
 
 
 def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"missing: wanted a Parquet file or a folder, got nothing there"):
-        load(DataOptions(path=tmp_path / "missing"))
+        load_held(DataOptions(path=tmp_path / "missing"))
     (tmp_path / "a.csv").write_text("x")
     with pytest.raises(DataError, match=r"a\.csv: wanted a Parquet file or a folder, got a file of kind '\.csv'"):
-        load(DataOptions(path=tmp_path / "a.csv"))
+        load_held(DataOptions(path=tmp_path / "a.csv"))
 
 
 def test_a_name_goes_through_load_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     write_folder(tmp_path / "pets" / "train", ["cat", "dog"], 6)
     write_folder(tmp_path / "pets" / "test", ["cat", "dog"], 2, start=50)
-    splits = load(DataOptions(name=str(tmp_path / "pets"), validation_ratio=0.5))
+    splits = load_held(DataOptions(name=str(tmp_path / "pets"), validation_ratio=0.5))
     assert splits.train.classes == ("cat", "dog")
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (6, 6, 4)
     first = splits.test.images[splits.test.indices == 0][0]
@@ -91,9 +91,9 @@ def test_a_name_that_cannot_be_had_is_one_clear_error(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
     with pytest.raises(DataError, match=r"data\.name=digit: .* got Couldn't reach 'digit' .* Did you mean 'digits'\?"):
-        load(DataOptions(name="digit"))
+        load_held(DataOptions(name="digit"))
     with pytest.raises(DataError, match=r"data\.name=a/b: .*\. Check the name and the network, or give local files"):
-        load(DataOptions(name="a/b"))
+        load_held(DataOptions(name="a/b"))
     assert asked == ["digit", "a/b"]
 
 
@@ -102,7 +102,7 @@ def test_offline_names_are_refused_by_the_library_itself(tmp_path: Path, monkeyp
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(DataError, match=r"data\.name=nobody/nothing: wanted 'digits', or a data set"):
-        load(DataOptions(name="nobody/nothing"))
+        load_held(DataOptions(name="nobody/nothing"))
 
 
 def test_unreadable_folders_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_unreadable_folders_are_named(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Path, "iterdir", forbidden)
     with pytest.raises(DataError, match=r"dog: wanted a folder that can be read, got Permission denied"):
-        load(DataOptions(path=tmp_path / "a"))
+        load_held(DataOptions(path=tmp_path / "a"))
 
 
 def test_importing_the_package_imports_no_library_of_the_extra() -> None:
@@ -131,4 +131,4 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
     with pytest.raises(
         DataError, match=r"wanted the Python module sklearn\.datasets.*pip install 'secateurs\[train\]'"
     ):
-        load(DataOptions(name="digits"))
+        load_held(DataOptions(name="digits"))

@@ -8,7 +8,7 @@ import torch
 
 from secateurs import models
 from secateurs._files import load_tensors
-from secateurs.data import Batches, DataOptions, load
+from secateurs.data import DataOptions, load, make_batches
 
 DATA = Path(os.environ.get("SECATEURS_DATA", ""))
 # What the weights were trained with: those of ImageNet, not of CIFAR-10.
@@ -30,7 +30,7 @@ def test_cifar10_weights_load_strictly_and_classify(name: str, accuracy: float) 
         path=DATA / "cifar10" / "test.parquet", test_ratio=0.5, limit=1000, validation_ratio=0, mean=MEAN, std=STD
     )
     splits = load(options)
-    batches = Batches(splits.test, batch_size=250, mean=splits.mean, std=splits.std)
+    batches = make_batches(splits.test, batch_size=250, mean=splits.mean, std=splits.std)
     with torch.inference_mode():
         right = sum(int((model(x).argmax(1) == y).sum()) for x, y in batches)
     assert len(splits.test) == 1000

@@ -10,10 +10,10 @@ from secateurs import SecateursError, models
 from secateurs._files import load_tensors
 from secateurs.cost import cost
 from secateurs.data import DataOptions
-from secateurs.data import load as load_data
 from secateurs.graph import Plan
 from secateurs.recipes import RunOptions, run
 from secateurs.surgery import load
+from tests.data.making import load_held
 from tests.recipes._studies import PRUNE, TRAIN, config, epochs, read_json, recipe, weights
 
 
@@ -47,7 +47,7 @@ def test_run_json_says_what_was_done_and_where(finished: Path) -> None:
 
 def test_the_summary_is_true_of_the_saved_models(finished: Path) -> None:
     summary = read_json(finished / "run.json")["summary"]
-    splits = load_data(DataOptions(name="digits", limit=300))
+    splits = load_held(DataOptions(name="digits", limit=300))
     x = torch.zeros(1, 1, 8, 8)
     for side, stage in (("before", "00-train"), ("after", "02-retrain")):
         model = load(finished / "stages" / stage / "model.safetensors", _dense).eval()

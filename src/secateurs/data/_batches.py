@@ -79,7 +79,7 @@ class Batches:
         self._options = options or BatchOptions()
         check_batches(images, batch_size, mean, std, self._options.drop_last)
         self._images = images.to(device_of(self._options.device))
-        self._seed, self._epoch = seed, 0
+        self._seed, self._epoch, self._start = seed, 0, 0
         self._steps = Steps(
             indices=self._images.indices,
             batch_size=batch_size,
@@ -120,13 +120,18 @@ class Batches:
         """Images of one step over all ranks."""
         return self._steps.global_size(step)
 
+    def start_at(self, step: int) -> None:
+        """The next loop begins at that step of its epoch; those after it begin at the first again."""
+        self._start = step
+
     def __len__(self) -> int:
         return len(self._steps)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = self._steps.order(self._epoch)
         draws = Draws((self._seed, self._epoch, _AUGMENT), self._images.indices)
-        for step in range(len(self)):
+        start, self._start = self._start, 0
+        for step in range(start, len(self)):
             positions = self._steps.positions(order, step)
             yield self._inputs(positions, draws.at(positions)), self._images.labels[positions]
 

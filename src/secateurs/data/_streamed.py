@@ -57,7 +57,8 @@ class StreamedBatches:
         check_batches(images, batch_size, mean, std, chosen.drop_last)
         self._images = images.to("cpu") if isinstance(images, ImageSet) else images
         self._device = device_of(chosen.device)
-        self._seed, self._epoch, self._threads = seed, 0, chosen.threads or usual_threads()
+        self._seed, self._epoch, self._start = seed, 0, 0
+        self._threads = chosen.threads or usual_threads()
         self._steps = Steps(
             indices=self._images.indices,
             batch_size=batch_size,
@@ -92,13 +93,17 @@ class StreamedBatches:
         """Images of one step over all ranks."""
         return self._steps.global_size(step)
 
+    def start_at(self, step: int) -> None:
+        """The next loop begins at that step of its epoch; those after it begin at the first again."""
+        self._start = step
+
     def __len__(self) -> int:
         return len(self._steps)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order, key = self._steps.order(self._epoch), (self._seed, self._epoch, _AUGMENT)
         placed, draws = order.to(self._device), Draws(key, self._indices)
-        start = 0
+        start, self._start = self._start, 0
         with closing(self._decoded(order, Draws(key, self._images.indices), start)) as decoded:
             for step, buffer in enumerate(decoded, start):
                 positions = self._steps.positions(placed, step)
