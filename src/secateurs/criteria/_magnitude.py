@@ -71,23 +71,19 @@ class Magnitude(Criterion):
     def score(self, graph: Graph, batches: Iterable[Any] | None, loss: Loss | None) -> Mapping[str, Tensor]:
         """See the class."""
         del batches, loss
-        known: dict[tuple[str, int], FloatArray] = {}
-        return {axis.name: self._score(graph, axis, known) for axis in graph.axes}
+        members = [_producers(graph, axis) for axis in graph.axes]
+        norms = _Norms(graph, {(member.path, member.dim) for own in members for member in own}, self.p)
+        scores = _combined(graph.axes, members, norms, self.p)
+        return {
+            axis.name: torch.from_numpy(self._normalized(own)).to(norms.dtype(made))
+            for axis, own, made in zip(graph.axes, scores, members, strict=True)
+        }
 
-    def _score(self, graph: Graph, axis: Axis, known: dict[tuple[str, int], FloatArray]) -> Tensor:
-        members = _producers(graph, axis)
-        tensors = [graph.tensor(member.path) for member in members]
-        for tensor, member in zip(tensors, members, strict=True):
-            if (member.path, member.dim) not in known:  # a producer of a sum makes a stream and a branch
-                known[member.path, member.dim] = _norms(tensor, member, self.p)
-        norms = [known[member.path, member.dim][member.positions] for member in members]
-        units = np.concatenate([member.units for member in members])
-        scores = _combine(np.concatenate(norms), units, axis.size, self.p)
-        if self.normalize is not None:
-            divisor = float(scores.mean() if self.normalize == "mean" else scores.max())
-            scores = scores / (divisor if divisor != 0 else 1.0)
-        double = any(tensor.dtype == torch.float64 for tensor in tensors)
-        return torch.from_numpy(scores).to(torch.float64 if double else torch.float32)
+    def _normalized(self, scores: FloatArray) -> FloatArray:
+        if self.normalize is None:
+            return scores
+        divisor = float(scores.mean() if self.normalize == "mean" else scores.max())
+        return scores / (divisor if divisor != 0 else 1.0)
 
 
 def _producers(graph: Graph, axis: Axis) -> Sequence[Member]:
@@ -98,26 +94,62 @@ def _producers(graph: Graph, axis: Axis) -> Sequence[Member]:
     return [member for member in axis.members if isinstance(graph.tensor(member.path), nn.Parameter)] or axis.members
 
 
-@torch.no_grad()
-def _norms(tensor: Tensor, member: Member, p: float) -> FloatArray:
-    """The norm over all other dims, at each position of the member's dim; float32 at least."""
+class _Norms:
+    """The norms over all other dims at each position of the producing dims, taken from the device at once.
+
+    Args:
+        places: path and dim of each.
+    """
+
+    def __init__(self, graph: Graph, places: Iterable[tuple[str, int]], p: float) -> None:
+        ordered = sorted(places)
+        tensors = {path: graph.tensor(path) for path, _ in ordered}
+        self._double = {path for path, tensor in tensors.items() if tensor.dtype == torch.float64}
+        rows = {(path, dim): _rows(path, tensors[path], dim) for path, dim in ordered}
+        self._norms = dict(zip(rows, _to_host([_norms(values, p) for values in rows.values()]), strict=True))
+        for place, norms in self._norms.items():
+            if p > 2 or not _is_safe(norms):
+                (self._norms[place],) = _to_host([_scaled_norms(rows[place], p)])
+
+    def of(self, member: Member) -> FloatArray:
+        """At each position of a member."""
+        norms = self._norms[member.path, member.dim]
+        # Positions are ascending: as many as there are means all of them.
+        return norms if len(member.positions) == len(norms) else norms[member.positions]
+
+    def dtype(self, members: Iterable[Member]) -> torch.dtype:
+        """Of scores that come from some members."""
+        return torch.float64 if any(member.path in self._double for member in members) else torch.float32
+
+
+def _rows(path: str, tensor: Tensor, dim: int) -> Tensor:
+    """A row per position of a dim, float32 at least."""
     if tensor.is_meta:
         cure = "Load the model's weights before scoring."
-        raise PlanError(member.path, wanted="weights with values", got="a meta tensor", cure=cure)
+        raise PlanError(path, wanted="weights with values", got="a meta tensor", cure=cure)
     values = tensor.detach()
-    values = values.to(torch.promote_types(values.dtype, torch.float32)).movedim(member.dim, 0)
-    values = values.reshape(len(values), -1)
-    norms = torch.linalg.vector_norm(values, ord=p, dim=1)
-    if p > 2 or not _is_safe(norms):
-        norms = _scaled_norms(values, p)
-    per_position: FloatArray = norms.cpu().double().numpy()
-    return per_position
+    if values.dtype not in (torch.float32, torch.float64):
+        values = values.to(torch.promote_types(values.dtype, torch.float32))
+    return (values if dim == 0 else values.movedim(dim, 0)).reshape(tensor.shape[dim], -1)
 
 
-def _is_safe(norms: Tensor) -> bool:
+def _norms(rows: Tensor, p: float) -> Tensor:
+    norms: Tensor = torch.linalg.vector_norm(rows, ord=p, dim=1)
+    return norms
+
+
+def _to_host(norms: Sequence[Tensor]) -> list[FloatArray]:
+    """All of them as float64 arrays; from one device, in one transfer."""
+    if len({(part.device, part.dtype) for part in norms}) > 1:
+        return [part.cpu().double().numpy() for part in norms]
+    together = torch.cat([*norms]).cpu().double().numpy() if norms else np.zeros(0)
+    ends = np.cumsum([len(part) for part in norms]).tolist()
+    return [together[end - len(part) : end] for part, end in zip(norms, ends, strict=True)]
+
+
+def _is_safe(norms: FloatArray) -> bool:
     """Whether no square that counts can have left the range of numbers: then dividing first would change nothing."""
-    lowest, highest = norms.aminmax()
-    return bool(lowest > _SAFE) and bool(highest < 1 / _SAFE)
+    return bool(norms.min() > _SAFE) and bool(norms.max() < 1 / _SAFE)
 
 
 _SAFE = 1e-9
@@ -132,13 +164,23 @@ def _scaled_norms(values: Tensor, p: float) -> Tensor:
     return norms
 
 
-def _combine(norms: FloatArray, units: npt.NDArray[np.int64], size: int, p: float) -> FloatArray:
-    """The norm over all positions of each unit [size]; added up on the CPU, where the order is always the same."""
-    combined = np.zeros(size)
+def _combined(axes: Sequence[Axis], members: Sequence[Sequence[Member]], norms: _Norms, p: float) -> list[FloatArray]:
+    """The norms over all positions of each unit [size]; added up on the CPU, where the order is always the same."""
+    if not axes:
+        return []
+    sizes = np.array([axis.size for axis in axes])
+    starts = np.cumsum(sizes) - sizes
+    parts = [[norms.of(member) for member in own] for own in members]
+    entries = np.concatenate([part for own in parts for part in own])
+    counts = np.array([sum(len(part) for part in own) for own in parts])
+    units = np.concatenate([member.units for own in members for member in own]) + np.repeat(starts, counts)
+    combined = np.zeros(int(sizes.sum()))
     if math.isinf(p):
         with np.errstate(invalid="ignore"):  # NaN is refused with all other scores that are not finite
-            np.maximum.at(combined, units, norms)
-        return combined
-    scale = float(np.ldexp(1.0, np.frexp(norms.max())[1]))
-    np.add.at(combined, units, (norms / scale) ** p)
-    return np.asarray(combined ** (1 / p) * scale)
+            np.maximum.at(combined, units, entries)
+    else:
+        largest = np.maximum.reduceat(entries, np.cumsum(counts) - counts)
+        scales = np.ldexp(1.0, np.frexp(largest)[1])
+        np.add.at(combined, units, (entries / np.repeat(scales, counts)) ** p)
+        combined = combined ** (1 / p) * np.repeat(scales, sizes)
+    return [combined[start : start + size] for start, size in zip(starts.tolist(), sizes.tolist(), strict=True)]

@@ -31,7 +31,7 @@ class Scores(Mapping[str, Tensor]):
             if name not in by_name:
                 cure = nearest_hint(name, by_name, "print(graph) lists all axes.")
                 raise PlanError(f"scores[{name!r}]", wanted="the name of an axis", got="no such axis", cure=cure)
-        self._values = {name: _checked(axis, values.get(name)) for name, axis in by_name.items()}
+        self._values = _copies({name: _checked(axis, values.get(name)) for name, axis in by_name.items()})
 
     def __getitem__(self, name: str) -> Tensor:
         return self._values[name]
@@ -65,10 +65,31 @@ def _checked(axis: Axis, tensor: Any) -> Tensor:
         raise PlanError(where, wanted=wanted, got=got, cure="Give one number per unit of the axis.")
     if tensor.is_meta:
         raise PlanError(where, wanted=wanted, got="a meta tensor", cure="Load the model's weights before scoring.")
+    return tensor.detach()
+
+
+def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies, made and checked at once where all are of one kind.
+
+    Raises:
+        PlanError: a number that is not finite.
+    """
+    if len({(tensor.dtype, tensor.device) for tensor in tensors.values()}) != 1:
+        for name, tensor in tensors.items():
+            _check_finite(name, tensor)
+        return {name: tensor.clone() for name, tensor in tensors.items()}
+    together = torch.cat([*tensors.values()])
+    if not torch.isfinite(together).all():
+        for name, tensor in tensors.items():
+            _check_finite(name, tensor)
+    parts = together.split([len(tensor) for tensor in tensors.values()])
+    return dict(zip(tensors, parts, strict=True))
+
+
+def _check_finite(name: str, tensor: Tensor) -> None:
     finite = torch.isfinite(tensor)
     if not finite.all():
-        first = int((~finite).nonzero()[0, 0])
-        got = f"{float(tensor[first])} at unit {first} ({int((~finite).sum())} of {axis.size} are not finite)"
+        first, where = int((~finite).nonzero()[0, 0]), f"scores[{name!r}]"
+        got = f"{float(tensor[first])} at unit {first} ({int((~finite).sum())} of {len(tensor)} are not finite)"
         cure = "Look for NaN or infinity in the model's weights and in the data scored on."
         raise PlanError(where, wanted="finite scores", got=got, cure=cure)
-    return tensor.detach().clone()

@@ -215,7 +215,6 @@ def _parts(shown: Occurrences, owners: IntArray, units: IntArray) -> list[list[t
     Args:
         owners, units: number of the group (-1 for none) and unit in it of every entry.
     """
-    units.flags.writeable = False
     everything = _Ranges()
     parts: list[list[tuple[int, IntArray, IntArray]]] = []
     lowest, highest = (ends.tolist() for ends in shown.ends(owners))
@@ -233,9 +232,8 @@ class _Ranges(dict[int, IntArray]):
     """All positions of a dim by its size; the same array each time."""
 
     def __missing__(self, size: int) -> IntArray:
-        self[size] = np.arange(size)
-        self[size].flags.writeable = False
-        return self[size]
+        positions = self[size] = np.arange(size)
+        return positions
 
 
 def _runs(numbers: IntArray) -> list[tuple[int, IntArray]]:
