@@ -21,9 +21,7 @@ def resolve_device(name: str) -> torch.device:
         ConfigError: no such device, or none here.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and _distributed.world() > 1:
-        name = f"cuda:{torch.cuda.current_device()}"  # joining the process group chose it
+        return _own(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -32,7 +30,13 @@ def resolve_device(name: str) -> torch.device:
         raise _no_device(name, f"{torch.cuda.device_count()} CUDA devices")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise _no_device(name, "no MPS")
-    return device
+    return _own(device)
+
+
+def _own(device: torch.device) -> torch.device:
+    if device.type != "cuda" or _distributed.world() == 1:
+        return device
+    return torch.device("cuda", torch.cuda.current_device())  # joining the process group chose it
 
 
 def make_fabric(device: torch.device, precision: Literal["32", "bf16"]) -> "Fabric":

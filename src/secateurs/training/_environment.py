@@ -1,6 +1,6 @@
 """What Lightning Fabric is told about the processes that there are."""
 
-from lightning_fabric.plugins.environments import ClusterEnvironment
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 
 from secateurs import _distributed
 from secateurs._errors import ConfigError

@@ -13,6 +13,7 @@ from secateurs.training._device import resolve_device
 from secateurs.training._flags import preserved_flags
 from secateurs.training._precision import resolve_precision
 from secateurs.training._records import Evaluation
+from secateurs.training._shares import Shares
 
 __all__ = ["evaluate", "mean_loss", "score"]
 
@@ -23,7 +24,8 @@ def evaluate(
     """Loss and accuracy over all images of `batches`, each image counting once whatever its batch's size.
 
     The model runs in eval mode and is left as it was: flags, device, weights. The default precision is not that of
-    training: figures of models that were trained in different precisions are to be comparable.
+    training: figures of models that were trained in different precisions are to be comparable. Under several ranks,
+    each looks at its part of batches that are divided, and all return what is true of the whole.
 
     Raises:
         ConfigError: no such device.
@@ -41,7 +43,7 @@ def evaluate(
     with preserved_flags(model):
         try:
             model.to(place).eval()
-            return score(forward, batches, place, channels_last=False)
+            return score(forward, batches, place, Shares(batches), channels_last=False)
         finally:
             model.to(home)
 
@@ -52,23 +54,31 @@ def score(
     forward: Callable[[Tensor], Tensor],
     batches: Iterable[tuple[Tensor, Tensor]],
     device: torch.device,
+    shares: Shares,
     *,
     channels_last: bool,
 ) -> Evaluation:
     """The mean loss, accuracy and top-5 accuracy of `forward`; sums stay on the device until the end."""
     sums: list[Tensor] = []
     images = classes = 0
-    for x, y in placed(batches, device, channels_last):
+    for step, (x, y) in enumerate(placed(batches, device, channels_last)):
         logits = forward(x)
         if not sums:
             check_first(logits, y)
             classes = logits.shape[1]
-        sums.append(_sums(logits, y))
-        images += len(y)
-    if images == 0:
+        counted = shares.counted(step, len(y))
+        images += counted
+        if counted:
+            sums.append(_sums(logits, y))
+    loss, right, among_five, total = shares.total([*_added(sums, 3), images])
+    if total == 0:
         raise _no_images()
-    loss, right, among_five = (torch.stack(sums).cpu().double().sum(dim=0) / images).tolist()
-    return Evaluation(loss=loss, accuracy=right, top5_accuracy=among_five if classes >= 5 else None, images=images)
+    return Evaluation(
+        loss=loss / total,
+        accuracy=right / total,
+        top5_accuracy=among_five / total if classes >= 5 else None,
+        images=int(total),
+    )
 
 
 @torch.no_grad()
@@ -76,18 +86,27 @@ def mean_loss(
     loss: Callable[[Tensor, Tensor], Tensor],
     batches: Iterable[tuple[Tensor, Tensor]],
     device: torch.device,
+    shares: Shares,
     *,
     channels_last: bool,
 ) -> float:
     """The mean over all images of a `loss(images, labels)` that is the mean over a batch."""
     sums: list[Tensor] = []
     images = 0
-    for x, y in placed(batches, device, channels_last):
-        sums.append(loss(x, y).float() * len(y))
-        images += len(y)
-    if images == 0:
+    for step, (x, y) in enumerate(placed(batches, device, channels_last)):
+        counted = shares.counted(step, len(y))
+        images += counted
+        sums.append(loss(x, y).float()[None] * counted)
+    added, total = shares.total([*_added(sums, 1), images])
+    if total == 0:
         raise _no_images()
-    return float(torch.stack(sums).cpu().double().sum()) / images
+    return added / total
+
+
+def _added(sums: list[Tensor], count: int) -> list[float]:
+    """The sum of tensors [count]."""
+    added: list[float] = torch.stack(sums).cpu().double().sum(dim=0).tolist() if sums else [0.0] * count
+    return added
 
 
 def _no_images() -> TrainingError:

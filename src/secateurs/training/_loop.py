@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from secateurs._errors import TrainingError
+from secateurs._errors import Interrupted, TrainingError
 from secateurs.training._batches import BatchSource, batches_from, placed, start_epoch
 from secateurs.training._checkpoint import Partial
 from secateurs.training._ema import Average
@@ -25,6 +25,7 @@ from secateurs.training._progress import Reporter
 from secateurs.training._random import generator_states, restore_generators, seed_epoch
 from secateurs.training._records import EpochRecord, Validation
 from secateurs.training._schedule import learning_rate
+from secateurs.training._shares import Shares
 from secateurs.training._update import Update
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ _CHECK_STEPS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:
-    """What every epoch needs. `module` is the engine's wrapper of the model that `optimizer` and `update` change."""
+    """What every epoch needs. `module` is the engine's wrapper of the model that `optimizer` and `update` change.
+
+    `agree` makes equal on all ranks what a step does not: BatchNorm's statistics.
+    """
 
     fabric: "Fabric"
     module: nn.Module
@@ -51,6 +55,8 @@ class Loop:
     batches: BatchSource
     validation: BatchSource | None
     steps: int
+    shares: Shares
+    agree: Callable[[], None]
     keeper: Keeper
     on_step: Callable[[int, int, int], None] | None
 
@@ -67,7 +73,9 @@ class Loop:
         started = time.perf_counter() - (begun.seconds if begun else 0.0)
         meter = self._train_epoch(epoch, report, begun, started)
         trained = time.perf_counter()
-        seen = self._validate(epoch, self._partial(meter, started), scored=meter.accuracy is not None)
+        partial = self._partial(meter, started)
+        meter = Meter.resumed(partial.meter)
+        seen = self._validate(epoch, partial, scored=meter.accuracy is not None)
         return EpochRecord(
             epoch=epoch,
             epochs=self.options.epochs,
@@ -89,7 +97,7 @@ class Loop:
 
     def _train_epoch(self, epoch: int, report: Reporter, begun: Partial | None, started: float) -> Meter:
         self.module.train()
-        meter, first = (Meter.resumed(begun.meter), begun.step) if begun else (Meter(), 0)
+        meter, first = (self.shares.resumed(begun.meter), begun.step) if begun else (Meter(), 0)
         batches = placed(self._epoch_batches(epoch, begun), self.fabric.device, self.options.channels_last)
         for step, (images, labels) in enumerate(batches, first):
             self.set_rate(learning_rate(self.options, epoch, step, self.steps))
@@ -102,8 +110,10 @@ class Loop:
                 self._fold(meter, epoch, wait=False)
             if self.keeper.due:
                 self._check(meter, epoch)
+                self.agree()
                 self.keeper.keep_partial(self._partial(meter, started))
         self._check(meter, epoch)
+        self.agree()
         if meter.skipped == meter.steps:
             raise self._stop(epoch, meter.steps - 1, "none in any step of the epoch")
         return meter
@@ -121,42 +131,49 @@ class Loop:
         return Partial(
             step=meter.steps,
             seconds=time.perf_counter() - started,
-            meter=meter.state,
+            meter=self.shares.of_all(meter).state,
             generators=generator_states(self.fabric.device),
         )
 
     def _step(self, images: Tensor, labels: Tensor, meter: Meter, now: int) -> None:
         self.update.begin()
         loss, scores = self.objective.loss(self.module, images, labels)
-        self.fabric.backward(loss)
+        step = now % self.steps
+        self.fabric.backward(self.shares.weighted(loss, step))
         good = self.update.finish(loss, now)
-        meter.add(loss, scores, labels, good)
+        meter.add(loss, scores, labels, good, images=self.shares.counted(step, len(labels)))
 
     def _validate(self, epoch: int, trained: Partial, *, scored: bool) -> Validation | None:
         if self.validation is None:
             return None
         self.module.eval()
-        with self.average.lent() if self.average is not None else nullcontext():
-            seen = self._measure(self._stoppable(self.validation, trained), scored=scored)
+        try:
+            with self.average.lent() if self.average is not None else nullcontext():
+                seen = self._measure(self._stoppable(self.validation), scored=scored)
+        except Interrupted:
+            # Out here the model has its own weights again, not the average that was lent to it.
+            self.keeper.keep_partial(trained)
+            raise
         if not math.isfinite(seen.loss):
             raise self._stop(epoch, self.steps - 1, f"a validation loss of {seen.loss} after it")
         return seen
 
     def _measure(self, batches: Iterator[tuple[Tensor, Tensor]], *, scored: bool) -> Validation:
-        device, channels_last = self.fabric.device, self.options.channels_last
+        assert self.validation is not None
+        device, channels_last, shares = self.fabric.device, self.options.channels_last, Shares(self.validation)
         if scored:
-            seen = score(self.module, batches, device, channels_last=channels_last)
+            seen = score(self.module, batches, device, shares, channels_last=channels_last)
             return Validation(loss=seen.loss, accuracy=seen.accuracy)
 
         def loss(images: Tensor, labels: Tensor) -> Tensor:
             return self.objective.loss(self.module, images, labels)[0]
 
-        return Validation(loss=mean_loss(loss, batches, device, channels_last=channels_last), accuracy=None)
+        return Validation(loss=mean_loss(loss, batches, device, shares, channels_last=channels_last), accuracy=None)
 
-    def _stoppable(self, batches: BatchSource, trained: Partial) -> Iterator[tuple[Tensor, Tensor]]:
+    def _stoppable(self, batches: BatchSource) -> Iterator[tuple[Tensor, Tensor]]:
         for batch in batches:
             if self.keeper.asked:
-                self.keeper.keep_partial(trained)
+                self.keeper.stop_if_asked()
             yield batch
 
     def _check(self, meter: Meter, epoch: int) -> None:

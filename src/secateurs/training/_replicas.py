@@ -1,5 +1,6 @@
 """One model on every rank: BatchNorm over all of them, and statistics that end up equal."""
 
+import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -9,19 +10,34 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from secateurs import _distributed
 
-__all__ = ["agree_on_buffers", "synchronised"]
+__all__ = ["agree_on_buffers", "replicated"]
 
 # Subclasses do more than normalise, and a SyncBatchNorm in their place would leave that out.
 _PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 @contextmanager
-def synchronised(model: nn.Module, device: torch.device) -> Iterator[None]:
+def replicated(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Inside, the model begins with rank 0's values and may be wrapped to exchange gradients."""
+    if _distributed.world() == 1:
+        yield
+        return
+    _distributed.broadcast_tensors([*model.parameters(), *model.buffers()])
+    try:
+        with _synchronised(model, device):
+            yield
+    finally:
+        # What exchanges gradients hangs on the parameters until it is gone, and it holds itself.
+        gc.collect()
+
+
+@contextmanager
+def _synchronised(model: nn.Module, device: torch.device) -> Iterator[None]:
     """On GPUs, BatchNorm layers normalise over the images of all ranks inside; the same layers are back afterwards.
 
     PyTorch has no such layer on the CPU: there each rank normalises over its own images.
     """
-    if _distributed.world() == 1 or device.type != "cuda":
+    if device.type != "cuda":
         yield
         return
     places = [

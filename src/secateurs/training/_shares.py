@@ -1,5 +1,6 @@
 """What this rank's part of a batch counts for, among all ranks."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -9,8 +10,34 @@ from secateurs import _distributed
 from secateurs._errors import TrainingError
 from secateurs._sharding import Shard, counted, weight
 from secateurs.training._batches import BatchSource
+from secateurs.training._meter import Meter
 
-__all__ = ["Shares"]
+__all__ = ["Shares", "check_steps", "on_every_rank"]
+
+
+def check_steps(steps: int) -> None:
+    """Refuse ranks that would wait for each other for ever.
+
+    Raises:
+        TrainingError: another number of steps on another rank.
+    """
+    counts = _distributed.gather(steps)
+    if len(set(counts)) > 1:
+        raise TrainingError(
+            "batches",
+            wanted="as many batches on every rank",
+            got=", ".join(f"{count} on rank {rank}" for rank, count in enumerate(counts)),
+            cure="Divide each batch among the ranks, not the set of images.",
+        )
+
+
+def on_every_rank(good: Tensor) -> Tensor:
+    """A boolean scalar on the device: whether it is true on all ranks. Nothing is read by the host."""
+    if _distributed.world() == 1:
+        return good
+    votes = good.to(torch.int32)
+    _distributed.all_reduce([votes], "min")
+    return votes.bool()
 
 
 class _Sharded(Protocol):
@@ -67,4 +94,14 @@ class Shares:
             return sums
         values = torch.tensor(sums, dtype=torch.float64)
         _distributed.all_reduce([values])
-        return values.tolist()
+        added: list[float] = values.tolist()
+        return added
+
+    def of_all(self, meter: Meter) -> Meter:
+        """What the meters of all ranks hold together."""
+        return meter.over_ranks() if self.divided else meter
+
+    def resumed(self, state: Mapping[str, float]) -> Meter:
+        """A meter to go on with, from the state of one that `of_all` gave."""
+        meter = Meter.resumed(state)
+        return meter.of_rank_0() if self.divided else meter

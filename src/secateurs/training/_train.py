@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from secateurs import _distributed
 from secateurs._errors import ConfigError
 from secateurs._signals import Watch, deferred
 from secateurs.training._batches import BatchSource, count_steps
@@ -26,6 +28,8 @@ from secateurs.training._precision import precision_for
 from secateurs.training._progress import Progress, reporting
 from secateurs.training._random import preserved_generators
 from secateurs.training._records import EpochRecord, TrainResult
+from secateurs.training._replicas import agree_on_buffers, replicated
+from secateurs.training._shares import Shares, check_steps
 from secateurs.training._update import Update
 
 __all__ = ["train"]
@@ -73,7 +77,13 @@ def train(
     steps, device = count_steps(batches), resolve_device(options.device)
     precision = precision_for(model, options.precision, device)
     fabric = make_fabric(device, precision)
-    with preserved_generators(device), preserved_flags(model), _prepared(model, optimizer, options, device) as ready:
+    check_steps(steps)
+    with (
+        preserved_generators(device),
+        preserved_flags(model),
+        replicated(model, device),
+        _prepared(model, optimizer, options, device) as ready,
+    ):
         # Fabric takes torch.compile off, wraps the module and compiles the whole again.
         module, stepper = fabric.setup(compiled(model, options, device), ready)
         average = Average(model, options.ema) if options.ema is not None else None
@@ -91,6 +101,8 @@ def train(
                 batches=batches,
                 validation=validation,
                 steps=steps,
+                shares=Shares(batches),
+                agree=partial(agree_on_buffers, model, average.tensors() if average is not None else {}),
                 keeper=Keeper(kept, Subject(model=model, optimizer=ready, average=average, identity=identity), watch),
                 on_step=on_step,
             )
@@ -105,7 +117,9 @@ def _run(
 ) -> tuple[EpochRecord, ...]:
     epochs, keeper = loop.options.epochs, loop.keeper
     history, begun = _resume(loop)
-    with reporting(progress, epochs=epochs, steps=loop.steps, done=len(history)) as report:
+    with reporting(
+        progress if _distributed.is_first() else False, epochs=epochs, steps=loop.steps, done=len(history)
+    ) as report:
         while not _ended(history, loop.options):
             record = loop.run_epoch(len(history), report, begun)
             history, begun = (*history, record), None
@@ -160,6 +174,13 @@ def _reorder(model: nn.Module, memory_format: torch.memory_format) -> None:
 
 
 def _check(options: TrainOptions, validation: BatchSource | None) -> None:
+    if options.cuda_graphs and _distributed.world() > 1:
+        raise ConfigError(
+            "train.cuda_graphs",
+            wanted="one process, since a graph cannot hold an exchange of gradients",
+            got=f"{_distributed.world()} ranks",
+            cure="Leave cuda_graphs out, or devices.",
+        )
     if options.patience is not None and validation is None:
         raise ConfigError(
             "train.patience",

@@ -7,6 +7,7 @@ from torch.optim import Optimizer
 from secateurs.training._ema import Average
 from secateurs.training._guard import Guard
 from secateurs.training._options import TrainOptions
+from secateurs.training._shares import on_every_rank
 
 __all__ = ["Update"]
 
@@ -43,7 +44,7 @@ class Update:
             self._average.update(step)
         if self._guard is None or norm is None:
             return None
-        good = loss.detach().isfinite() & norm.isfinite()
+        good = on_every_rank(loss.detach().isfinite() & norm.isfinite())
         self._guard.restore_unless(good)
         return good
 
