@@ -1,0 +1,77 @@
+"""What each rank, or one process alone, does in tests/distributed/test_training.py."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from secateurs import _distributed, models
+from secateurs.data import Augment, Batches, BatchOptions, ImageSet
+from secateurs.training import TrainOptions, evaluate, train
+
+__all__ = ["trained"]
+
+
+class _Double:
+    """Batches in float64, where rounding leaves twelve digits."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches, self.shard, self.global_size = batches, batches.shard, batches.global_size
+
+    def __iter__(self) -> Any:
+        return ((images.double(), labels) for images, labels in self._batches)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def set_epoch(self, epoch: int) -> None:
+        self._batches.set_epoch(epoch)
+
+
+def trained(network: str, options: dict[str, Any], images: int = 45, folder: str | None = None) -> dict[str, Any]:
+    """Train on this rank's parts of the batches; the weights as numbers, and what was seen."""
+    torch.manual_seed(0)
+    model = _network(network).double()
+    shard = (_distributed.rank(), _distributed.world())
+    batches = _batches(images, 1, BatchOptions(shuffle=True, augment=Augment(crop=1, flip=True), shard=shard))
+    held_out = _batches(33, 2, BatchOptions(shard=shard))
+    checkpoint = Path(folder) / "checkpoint.safetensors" if folder else None
+    chosen = TrainOptions(**{"precision": "32", "device": "cpu", "lr": 0.05, "epochs": 2, **options})
+    result = train(model, _Double(batches), chosen, validation=_Double(held_out), checkpoint=checkpoint)
+    seen = evaluate(model, _Double(held_out), device="cpu")
+    state = dict(model.named_parameters()) | dict(model.named_buffers())
+    return {
+        "weights": {name: value.detach().double().flatten().tolist() for name, value in state.items()},
+        "fingerprint": _distributed.fingerprint(state),
+        "momentum": _distributed.fingerprint(_momentum(model, result.optimizer)),
+        "history": [
+            [record.train_loss, record.train_accuracy, record.validation_loss, record.validation_accuracy]
+            for record in result.history
+        ],
+        "seen": [seen.loss, seen.accuracy, seen.images],
+    }
+
+
+def _network(name: str) -> nn.Module:
+    if name == "norm":
+        return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3))
+    return models.build(name, classes=3, channels=1, **({"size": 8} if "size" in models.TABLE[name].options else {}))
+
+
+def _momentum(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    return {
+        f"{name}.{key}": torch.as_tensor(value)
+        for name, parameter in model.named_parameters()
+        for key, value in optimizer.state[parameter].items()
+        if value is not None
+    }
+
+
+def _batches(count: int, seed: int, options: BatchOptions) -> Batches:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 3
+    pixels = torch.randint(0, 120, (count, 1, 8, 8), generator=generator)
+    pixels = (pixels + 40 * labels[:, None, None, None]).to(torch.uint8)
+    images = ImageSet(images=pixels, labels=labels, indices=torch.arange(count), classes=("a", "b", "c"))
+    return Batches(images, batch_size=11, mean=[0.5], std=[0.25], seed=seed, options=options)

@@ -1,0 +1,48 @@
+"""Training on two ranks against training in one process."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from tests.distributed import _training
+from tests.distributed._ranks import run_ranks
+
+_MODULE = "tests.distributed._training"
+
+
+def both(**arguments: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What one process finds, and what each of two ranks finds."""
+    ranks = run_ranks(_MODULE, "trained", **arguments)
+    assert [rank.code for rank in ranks] == [0, 0], ranks[0].errors + ranks[1].errors
+    return _training.trained(**arguments), [rank.value for rank in ranks]
+
+
+def assert_same_training(one: dict[str, Any], ranks: list[dict[str, Any]]) -> None:
+    """Equal bits on all ranks, and rounding apart the weights and figures of one process."""
+    assert ranks[0] == ranks[1]
+    for name, weights in one["weights"].items():
+        wanted, found = torch.tensor(weights).double(), torch.tensor(ranks[0]["weights"][name]).double()
+        assert float((wanted - found).norm()) <= 1e-12 * float(wanted.norm()), name
+    for wanted_row, found_row in zip(one["history"], ranks[0]["history"], strict=True):
+        assert found_row == pytest.approx(wanted_row, rel=1e-6)
+        assert found_row[3] == wanted_row[3]
+    assert ranks[0]["seen"] == pytest.approx(one["seen"], rel=1e-12)
+    assert ranks[0]["seen"][2] == 33
+
+
+def test_two_ranks_train_as_one_process() -> None:
+    # 45 images in batches of 11: parts of 5 and 6, and a last batch of one image for two ranks.
+    assert_same_training(*both(network="mlp", options={"clip_norm": 1.0, "ema": 0.9, "label_smoothing": 0.1}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("network", "options"),
+    [
+        ("conv2", {"momentum": 0.9, "nesterov": True}),
+        ("mlp", {"optimizer": "adamw", "lr": 0.001, "nonfinite": "skip"}),
+    ],
+)
+def test_other_networks_and_optimizers_train_as_one_process(network: str, options: dict[str, Any]) -> None:
+    assert_same_training(*both(network=network, options=options))
