@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 
 from secateurs._errors import FileError
+from secateurs._json import parse_json
 from secateurs._seal import SEAL_KEY, UNSEALED, seal_is_whole, sealed
 
 __all__ = [
@@ -100,18 +101,18 @@ def load_tensors(path: Path, *, hashed: bool = False) -> tuple[dict[str, torch.T
 
     A file with a SHA-256 inside must agree with it; with `hashed`, a file without one is refused too.
     """
-    if not path.is_file():
-        raise FileError(str(path), wanted="a safetensors file", got="no such file", cure="Check the path.")
     try:
+        if not path.is_file():
+            raise FileError(str(path), wanted="a safetensors file", got="no such file", cure="Check the path.")
         whole = seal_is_whole(path)
         if whole is False or (hashed and whole is None):
             raise ValueError("no SHA-256 inside" if whole is None else "content that its SHA-256 does not fit")
         with safetensors.safe_open(str(path), framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             metadata = file.metadata() or {}
-        unpacked = json.loads(metadata.get("secateurs", "{}"))
-        if not isinstance(unpacked, dict):
-            raise ValueError(f"metadata of type {type(unpacked).__name__}")
+        unpacked = parse_json(metadata.get("secateurs", "{}"))
+        if not isinstance(unpacked, dict) or not all(isinstance(value, str) for value in unpacked.values()):
+            raise ValueError("metadata that is no mapping of text")
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise FileError(
             str(path),

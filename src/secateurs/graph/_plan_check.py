@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["check_plan", "integers"]
 
 _LARGEST = 2**48
+_MOST = 2**80  # of anything counted
 
 
 def integers(values: Any) -> tuple[int, ...]:
@@ -91,7 +92,10 @@ def _ascends(positions: Sequence[int], size: int) -> bool:
 
 def _check_cost(cost: Cost) -> None:
     numbers = (cost.params, cost.bytes, cost.macs, cost.activation_bytes)
-    if any(type(number) is not int or number < 0 for number in numbers) or type(cost.train_gops) not in (int, float):
+    if any(type(number) is not int or not 0 <= number < _MOST for number in numbers) or type(cost.train_gops) not in (
+        int,
+        float,
+    ):
         raise TypeError(f"a cost of {numbers}")
     if not isinstance(cost.uncounted, Mapping) or any(type(count) is not int for count in cost.uncounted.values()):
         raise TypeError(f"uncounted operators {cost.uncounted!r:.60}")

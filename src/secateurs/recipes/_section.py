@@ -10,7 +10,9 @@ STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docs
 STRICT_DATACLASS = ConfigDict(extra="forbid", strict=True)  # pydantic takes `frozen` from the decorator here
 
 # Names of files that some systems take for a device, with any ending.
-_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{kind}{number}" for kind in ("com", "lpt") for number in range(10))})
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{kind}{number}" for kind in ("com", "lpt") for number in range(10))}
+)
 
 
 def _no_device(name: str) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from secateurs._errors import FileError, SecateursError
 from secateurs._files import load_tensors, save_tensors
+from secateurs._json import parse_json
 from secateurs.graph import Plan, unwrapped
 from secateurs.surgery._apply import HISTORY, Result
 from secateurs.surgery._cut import check_fits, check_values, cut_model
@@ -57,9 +58,11 @@ def load(path: str | Path, factory: Callable[[], nn.Module]) -> nn.Module:
     """
     tensors, metadata = load_tensors(Path(path))
     try:
-        content = json.loads(metadata.get("plans", "[]"))
+        content = parse_json(metadata.get("plans", "[]"))
+        if not isinstance(content, list):
+            raise ValueError(f"plans of type {type(content).__name__}")
         plans = [Plan.from_json(plan, where=str(path)) for plan in content]
-    except (ValueError, TypeError, RecursionError) as error:
+    except ValueError as error:
         cure = "Write it again with secateurs.save."
         raise FileError(str(path), wanted="plans as JSON", got=str(error), cure=cure) from error
     model = factory()
