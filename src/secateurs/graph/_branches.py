@@ -249,7 +249,7 @@ class _Writer:
                     storage.labels = _replaced(storage.labels, wide, narrow)
         for number in range(made.start.terms, made.end.terms):
             term = self._record.terms[number]
-            self._record.terms[number] = replace(term, labels=_replaced(term.labels, wide, narrow))
+            self._record.terms[number] = term._replace(labels=_replaced(term.labels, wide, narrow))
         place = next(dim for dim, label in enumerate(last.labels) if label is wide)
         return Branch(
             path=last.path,
@@ -274,7 +274,7 @@ class _Writer:
         marks = self._record.marks
         for number in self._marks[id(chain.product.label)]:
             if marks[number].path == chain.product.weight:
-                marks[number] = replace(marks[number], label=narrow)
+                marks[number] = marks[number]._replace(label=narrow)
         marks.append(Mark(kind="branch", label=alone))
 
 

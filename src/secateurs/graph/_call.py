@@ -68,6 +68,7 @@ class Call:
         "_assigned",
         "_done",
         "_indices",
+        "_info",
         "_out",
         "_tensors",
         "_viewed",
@@ -82,7 +83,7 @@ class Call:
 
     def __init__(self, mode: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.mode, self.func, self.args, self.kwargs = mode, func, args, kwargs
-        self.algebra = mode.algebra
+        self.algebra, self._info = mode.algebra, mode.info
         self.tracing = mode.record is not None
         """Whether findings are recorded (and not a masked run)."""
         self._out: Any = None
@@ -102,7 +103,7 @@ class Call:
     def tensors(self) -> list[Tensor]:
         """All tensors among the arguments, in order."""
         if self._tensors is None:
-            self._tensors = _tensors_in((*self.args, *self.kwargs.values()))
+            self._tensors = _tensors_in((*self.args, *self.kwargs.values()) if self.kwargs else self.args)
         return self._tensors
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
@@ -111,7 +112,7 @@ class Call:
 
     def labels(self, tensor: Tensor | None) -> Labels:
         """One label per dim of an argument."""
-        return () if tensor is None else self.mode.info(tensor).labels
+        return () if tensor is None else self._info(tensor).labels
 
     def why(self, text: str) -> str:
         """A reason that names the operator and the module it ran in."""
@@ -201,25 +202,32 @@ class Call:
 
     def contract(self, first: tuple[int, int], second: tuple[int, int]) -> None:
         """Two arguments, given as (position, dim), are multiplied and summed over these dims."""
-        labels = [self.labels(self.args[position])[dim] for position, dim in (first, second)]
-        self.unify(labels[0], labels[1], self.reading(self.args[first[0]], self.args[second[0]]))
+        left, right = self.args[first[0]], self.args[second[0]]
+        self.unify(self.labels(left)[first[1]], self.labels(right)[second[1]], self.reading(left, right))
         self.read(*first)
         self.read(*second)
 
     def read(self, position: int, dim: int) -> None:
         """The operator sums over a dim of an argument: a masked run sees zeros at its removed positions."""
+        if self.tracing:
+            return
         label = self.labels(self.args[position])[dim]
-        if label is not None and not self.tracing:
+        if label is not None:
             self._zeros.append((position, dim, label))
 
     def assign(self, *outputs: Sequence[Label | None]) -> None:
         """Labels of each tensor that the operator returns."""
         self._assigned = True
-        results = self.out if isinstance(self.out, (tuple, list)) else (self.out,)
-        tensors = [result for result in results if isinstance(result, Tensor)]
-        grad = self.tracing and any(self.mode.info(tensor).grad for tensor in self.tensors)
+        out, grad = self.out, self.tracing and self._needs_grad()
+        if isinstance(out, Tensor):
+            self._set(out, tuple(outputs[0]), grad, None)
+            return
+        tensors = [result for result in out if isinstance(result, Tensor)]
         for tensor, labels in zip(tensors, outputs, strict=False):
             self._set(tensor, tuple(labels), grad, None)
+
+    def _needs_grad(self) -> bool:
+        return any(self._info(tensor).grad for tensor in self.tensors)
 
     def assign_view(self, *outputs: Sequence[Label | None]) -> None:
         """`assign` for views: they keep the origin of the first argument."""
@@ -238,9 +246,10 @@ class Call:
         for dim, label in enumerate(labels):
             if label is None:
                 continue
-            if len(label) != shape[dim]:
-                raise ValueError(f"{self.name}: a label of {len(label)} positions on a dim of {shape[dim]}")
-            if len(label) == 1:
+            size = len(label)
+            if size != shape[dim]:
+                raise ValueError(f"{self.name}: a label of {size} positions on a dim of {shape[dim]}")
+            if size == 1:
                 self.fix(label, "a single position")
                 labels = (*labels[:dim], None, *labels[dim + 1 :])
         if origin is None:
@@ -250,30 +259,29 @@ class Call:
 
     def mark(self, kind: MarkKind, label: Label | None, *, producer: Tensor | None = None, text: str = "") -> None:
         """Say what the units of a label are; with `producer`, that this operator makes them from that weight."""
-        if self.mode.record is None or label is None:
+        record = self.mode.record
+        if record is None or label is None:
             return
-        path = None
-        if producer is not None:
-            path = self.mode.info(producer).origin or self.mode.modules[-1]
-        self.mode.record.marks.append(Mark(kind=kind, label=label, path=path, why=self.why(text) if text else ""))
+        path = None if producer is None else self._info(producer).origin or self.mode.modules[-1]
+        record.marks.append(Mark(kind, label, path, self.why(text) if text else ""))
 
     def separate(self, label: Label | None, weight: Tensor | None = None) -> None:
         """Each of these units comes from its own rows of the weight, so that those rows may go alone."""
         record = self.mode.record
         if record is None or label is None:
             return
-        operands = tuple(self.mode.info(tensor).origin for tensor in self.tensors)
-        path = None if weight is None else self.mode.info(weight).origin
+        operands = tuple([self._info(tensor).origin for tensor in self.tensors])
+        path = None if weight is None else self._info(weight).origin
         record.products.append(Product(label, path, operands, record.operators))
 
     def macs(self, dims: Sequence[tuple[int, Label | None]], operands: Sequence[Tensor]) -> None:
         """Multiply-adds of this call: the product of the dims, each a size and its label."""
-        if self.mode.record is None:
+        record = self.mode.record
+        if record is None:
             return
         factor, labels = constant_factor(dims)
-        backward = sum(self.mode.info(operand).grad for operand in operands)
-        where = self.mode.modules[-1]
-        self.mode.record.terms.append(Term(where=where, factor=factor, labels=labels, backward=backward))
+        backward = sum([self._info(operand).grad for operand in operands])
+        record.terms.append(Term(self.mode.modules[-1], factor, labels, backward))
 
     def index(self, path: str, counted: Label) -> None:
         """The call uses integers of the model as an index: their values count the positions of a dim."""
@@ -322,33 +330,31 @@ class Call:
             return
         record.operators += 1
         for tensor in self.tensors:
-            info = self.mode.info(tensor)
+            info = self._info(tensor)
             if info.origin is not None:
-                record.used.add(info.origin)
-                if not self._viewed:
-                    self._note_part(record, info.origin, tensor)
-                if info.origin in self.mode.values and not self._viewed:
-                    self._read_otherwise(record, info.origin)
+                self._note_use(record, tensor, info)
             touch(record, tensor, info)
         for tensor in results:
-            touch(record, tensor, self.mode.info(tensor))
+            touch(record, tensor, self._info(tensor))
 
-    def _note_part(self, record: Record, path: str, tensor: Tensor) -> None:
-        """A call reads a weight, or a view of it that may be a part only."""
+    def _note_use(self, record: Record, tensor: Tensor, info: Info) -> None:
+        """A call takes a weight, or a view of it."""
+        path = info.origin or ""
+        record.used.add(path)
+        if self._viewed:
+            return
         if id(tensor) in self.mode.roots:
             record.partly[path] = None
         elif (parts := record.partly.setdefault(path, [])) is not None:
-            parts.append(self.mode.info(tensor).labels)
-
-    def _read_otherwise(self, record: Record, path: str) -> None:
-        if path not in (self._indices or ()):
+            parts.append(info.labels)  # it may be a part only
+        if path in self.mode.values and path not in (self._indices or ()):
             record.otherwise.setdefault(path, f"read by {self.name} at {user_frame()}")
 
     def uncounted(self) -> None:
         """Note that this call computes something that is not in the multiply-adds."""
         if self.mode.record is not None:
-            counts = self.mode.record.uncounted
-            counts[self.name] = counts.get(self.name, 0) + 1
+            counts, name = self.mode.record.uncounted, self.name
+            counts[name] = counts.get(name, 0) + 1
 
 
 def _tensors_in(values: Iterable[Any]) -> list[Tensor]:
@@ -356,7 +362,7 @@ def _tensors_in(values: Iterable[Any]) -> list[Tensor]:
     for value in values:
         if isinstance(value, Tensor):
             found.append(value)
-        elif isinstance(value, (list, tuple)):
+        elif isinstance(value, (list, tuple)) and value and not isinstance(value[0], int):
             found += _tensors_in(value)
     return found
 

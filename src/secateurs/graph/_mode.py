@@ -54,7 +54,7 @@ class LabelMode(TorchDispatchMode):
     def info(self, tensor: Tensor) -> Info:
         """Labels and more of a tensor; dims of tensors never seen before have none."""
         known: Info | None = self.roots.get(id(tensor)) or getattr(tensor, "_secateurs_info", None)
-        return known if known is not None else Info((None,) * tensor.dim())
+        return known or Info((None,) * tensor.dim())
 
     def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What an operator returns."""
@@ -108,12 +108,21 @@ class LabelMode(TorchDispatchMode):
                 return func.decompose(*args, **(kwargs or {}))
         if self.shadows is not None and (moved := self.shadows.alias(func, args, kwargs or {})) is not None:
             return moved
-        call = Call(self, func, args, kwargs or {})
+        return self._follow(rule, func, args, kwargs or {})
+
+    def operate(self, func: Any, *args: Any) -> Any:
+        """What an operator returns that has a rule, where torch's dispatcher does not see the call."""
+        rule, _ = _ways.get(func) or _way(func)
+        assert rule is not None
+        return self._follow(rule, func, args, {})
+
+    def _follow(self, rule: Rule, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = Call(self, func, args, kwargs)
         try:
             rule(call)
         except _MISFITS:
             result = call.out  # raises what the operator itself has to say about its arguments
-            call = Call(self, func, args, kwargs or {})
+            call = Call(self, func, args, kwargs)
             call.put(result)
             unknown(call)
         call.close()

@@ -1,6 +1,6 @@
 """What a trace writes down: facts about tensors, units, sizes, multiply-adds and memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -41,8 +41,7 @@ class Info(NamedTuple):
     """Path of the parameter or buffer that it is a view of."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Term:
+class Term(NamedTuple):
     """Multiply-adds of one contraction: `factor` times the kept sizes of `labels`."""
 
     where: str
@@ -52,7 +51,7 @@ class Term:
     """How many gradients of the same cost a backward pass takes: 0, 1 or 2."""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True, eq=False)
 class Storage:
     """One allocation: `factor` bytes times the kept sizes of `labels`, alive from operator `born` to `last`.
 
@@ -67,8 +66,7 @@ class Storage:
     """Keeps the storage alive, so that its address is not used again during the trace."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mark:
+class Mark(NamedTuple):
     """Something said about the units of a label."""
 
     kind: MarkKind
@@ -199,25 +197,30 @@ FOREVER = 2**62
 
 def touch(record: Record, tensor: Tensor, info: Info) -> Storage:
     """Note that the running operator uses the storage of a tensor; weights count nothing."""
-    owner = tensor.untyped_storage()
-    storage = record.storages.get(owner._cdata)
-    if storage is not None:
-        storage.last = max(storage.last, record.operators)
-        return storage
-    weight, now = info.origin is not None, record.operators
-    factor, labels = constant_factor([] if weight else list(zip(tensor.shape, info.labels, strict=True)))
-    n_bytes = 0 if weight else factor * tensor.element_size()
-    storage = Storage(factor=n_bytes, labels=labels, born=now, last=now, owner=owner)
-    record.storages[owner._cdata] = storage
+    owner, now = tensor.untyped_storage(), record.operators
+    place = owner._cdata
+    storage = record.storages.get(place)
+    if storage is None:
+        n_bytes, labels = 0, _NO_LABELS
+        if info.origin is None:
+            factor, labels = constant_factor(zip(tensor.shape, info.labels, strict=True))
+            n_bytes = factor * tensor.element_size()
+        storage = Storage(factor=n_bytes, labels=labels, born=now, last=now, owner=owner)
+        record.storages[place] = storage
+    elif storage.last < now:
+        storage.last = now
     return storage
 
 
-def constant_factor(dims: Sequence[tuple[int, Label | None]]) -> tuple[int, tuple[Label, ...]]:
+_NO_LABELS: tuple[Label, ...] = ()
+
+
+def constant_factor(dims: Iterable[tuple[int, Label | None]]) -> tuple[int, tuple[Label, ...]]:
     """The sizes without labels multiplied, and the labels of the others."""
     factor, labels = 1, []
     for size, label in dims:
         if label is None:
-            factor *= int(size)
+            factor *= size
         else:
             labels.append(label)
-    return factor, tuple(labels)
+    return int(factor), tuple(labels)

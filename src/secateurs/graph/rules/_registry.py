@@ -83,7 +83,8 @@ def elementwise(call: Call) -> None:
     """Position by position over broadcast dims: whatever stands at the same position is cut together."""
     call.uncounted()
     operands = [tensor for tensor in call.tensors if tensor.dim() > 0]
-    results = call.out if isinstance(call.out, (tuple, list)) else [call.out]
+    out = call.out
+    results = out if isinstance(out, (tuple, list)) else (out,)
     shape = results[0].shape
     labels = broadcast(call, operands, tuple(shape))
     call.assign(*[labels if result.shape == shape else [None for _ in result.shape] for result in results])
@@ -91,13 +92,16 @@ def elementwise(call: Call) -> None:
 
 def broadcast(call: Call, operands: list[Tensor], shape: tuple[int, ...]) -> list[Label | None]:
     """Unify the labels of tensors that are broadcast to `shape`; the labels of the result."""
+    if len(operands) == 1 and operands[0].shape == shape:
+        # As the general way below has it: a dim of one position has no label.
+        return [None if size == 1 else label for label, size in zip(call.labels(operands[0]), shape, strict=True)]
+    given = [(call.labels(operand), operand.shape, len(shape) - operand.dim()) for operand in operands]
     result: list[Label | None] = []
     for dim, size in enumerate(shape):
-        present = []
-        for operand in operands:
-            own = dim - (len(shape) - operand.dim())
-            if own >= 0 and operand.shape[own] == size and size != 1:
-                present.append(call.labels(operand)[own])
+        if size == 1:
+            result.append(None)
+            continue
+        present = [labels[dim - lead] for labels, sizes, lead in given if dim >= lead and sizes[dim - lead] == size]
         for label in present[1:]:
             call.unify(present[0], label)
         result.append(next((label for label in present if label is not None), None))

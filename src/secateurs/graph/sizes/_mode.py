@@ -24,6 +24,7 @@ from secateurs.graph._masks import is_gone
 from secateurs.graph._mode import LabelMode
 from secateurs.graph._record import Labels, NumberUse, SizeUse
 from secateurs.graph._wholes import WHOLES, run_whole
+from secateurs.graph.sizes._direct import DIRECT, run_direct
 from secateurs.graph.sizes._growth import GROWTH
 from secateurs.graph.sizes._provenance import (
     COMPARISONS,
@@ -53,11 +54,21 @@ class SizeMode(TorchFunctionMode):
         """With `edits` (attributes that a plan sets) for a masked run, without for a trace."""
         super().__init__()
         self.mode, self.edits = mode, edits
+        self.dispatch_modes = 0
+        """How many dispatch modes there are in a trace, its own among them."""
+
+    def __enter__(self) -> "SizeMode":
+        self.dispatch_modes = torch._C._len_torch_dispatch_stack()
+        super().__enter__()
+        return self
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        kwargs = dict(kwargs or {})
+        kwargs = dict(kwargs) if kwargs else {}
+        direct = DIRECT.get(func)
+        if direct is not None and (result := run_direct(self, direct, args, kwargs)) is not NotImplemented:
+            return result
         handler = _HANDLERS.get(func)
         if handler is not None:
             return handler(self, func, args, kwargs)
