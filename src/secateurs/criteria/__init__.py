@@ -1,9 +1,21 @@
 """Which units matter: criteria, their scores, and criteria by name."""
 
 from secateurs.criteria._criterion import Criterion, Loss, check_graph
+from secateurs.criteria._edge_popup import EdgePopup
 from secateurs.criteria._magnitude import Magnitude
 from secateurs.criteria._random import Random
 from secateurs.criteria._registry import build, names, register
 from secateurs.criteria._scores import Scores
 
-__all__ = ["Criterion", "Loss", "Magnitude", "Random", "Scores", "build", "check_graph", "names", "register"]
+__all__ = [
+    "Criterion",
+    "EdgePopup",
+    "Loss",
+    "Magnitude",
+    "Random",
+    "Scores",
+    "build",
+    "check_graph",
+    "names",
+    "register",
+]
