@@ -16,6 +16,7 @@ from secateurs.recipes._plain import check_plain
 from secateurs.recipes._section import STRICT, STRICT_DATACLASS, Count, Name
 from secateurs.recipes._validate import validate
 from secateurs.recipes.stages import PruneStage, Stage, TrainStage, expand
+from secateurs.recipes.trackers import TrackerName, TrackersSection
 
 __all__ = ["BatchesSection", "DataSection", "ModelSection", "Recipe", "parse", "schema"]
 
@@ -71,9 +72,17 @@ class Recipe(BaseModel):
     """Keys every random number: initial weights, shuffling, augmentation."""
     device: str = "auto"
     """`auto` (CUDA where there is one), `cpu` or `cuda:<number>`."""
+    devices: Count = 1
+    """Ranks on each machine that share the work: one for each GPU, or processes where there is none."""
+    nodes: Count = 1
+    """Machines; with more than one, torchrun starts the command on each of them."""
+    timeout_s: float = Field(default=300.0, gt=0)
+    """Seconds that a rank waits for the others in one exchange before the run ends with an error."""
     threads: Count | None = None
     """Processor threads that torch may use, where a machine's own choice is not wanted: one thread is as fast for
     tiny networks and does not stall when other work takes a core. Weights repeat bit by bit for equal numbers only."""
+    trackers: tuple[TrackerName, ...] | TrackersSection = ()
+    """Services that are told of every epoch and stage: `[tensorboard, mlflow, wandb]`, or a mapping with options."""
     stages: tuple[Stage, ...] = Field(min_length=1)
     """What is done, in this order; without a measurement at the end, one is added."""
     variants: dict[Name, dict[str, Any]] | None = Field(default=None, min_length=1)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 from secateurs._errors import ConfigError, FileError, SecateursError
 from secateurs._files import make_directory, remove_partial, write_json, write_text
@@ -111,11 +111,20 @@ def first_difference(before: Any, now: Any, path: str = "") -> tuple[str, str, s
     return next((difference for difference in found if difference is not None), None)
 
 
+class Listener(Protocol):
+    """Told of what the directory notes, as soon as it is written."""
+
+    def epoch(self, step: str, row: Mapping[str, Any]) -> None: ...
+
+    def stage(self, step: str, results: Mapping[str, Any]) -> None: ...
+
+
 class RunDirectory:
-    """One ordinary run's directory; `state` is what run.json holds."""
+    """One ordinary run's directory; `state` is what run.json holds, `listener` is told what is noted."""
 
     def __init__(self, path: Path, state: dict[str, Any]) -> None:
         self.path, self.state = path, state
+        self.listener: Listener | None = None
         self._epochs = _read_rows(path / "metrics.jsonl")
         self._clock = time.monotonic()
 
@@ -127,6 +136,11 @@ class RunDirectory:
     @property
     def finished(self) -> bool:
         return self.state.get("status") == "finished"
+
+    @property
+    def epochs(self) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl."""
+        return list(self._epochs.values())
 
     def folder(self, step: str) -> Path:
         """The stage's own folder."""
@@ -176,6 +190,8 @@ class RunDirectory:
         write_json(self.folder(step) / "metrics.json", results)
         self.entry(step).update(status="finished", results=results)
         self.tick(step)
+        if self.listener is not None:
+            self.listener.stage(step, results)
 
     def end(self, status: Literal["finished", "failed"], error: str | None = None) -> None:
         """Close the run; the time is the sum over stages, resumptions included."""
@@ -195,6 +211,9 @@ class RunDirectory:
             self._epochs[step, row["epoch"]] = {"stage": step, **row}
         text = "".join(json.dumps(row) + "\n" for row in self._epochs.values())
         write_text(self.path / "metrics.jsonl", text)
+        if self.listener is not None:
+            for row in rows:
+                self.listener.epoch(step, row)
 
 
 def _read_rows(file: Path) -> dict[tuple[str, int], dict[str, Any]]:

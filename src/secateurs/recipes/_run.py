@@ -15,6 +15,7 @@ from secateurs.recipes._environment import commit, environment, versions
 from secateurs.recipes._part import Part
 from secateurs.recipes._session import Session, open_session
 from secateurs.recipes._summary import summarise
+from secateurs.recipes._tracked import tracked, tracking_facts
 from secateurs.recipes.stages import CHECKPOINT_FILE
 from secateurs.training import remove_checkpoint
 
@@ -62,7 +63,9 @@ def run_once(recipe: Recipe, out: Path, options: RunOptions, part: Part) -> dict
         session.checkpoint_minutes = options.checkpoint_minutes
         _begin(session)
         with _closing(session):
-            _carry_out(session)
+            with tracked(session):
+                _carry_out(session)
+            directory.end("finished")
     return directory.state
 
 
@@ -84,6 +87,7 @@ def _begin(session: Session) -> None:
         "commit": commit(),
         "versions": versions(),
         "environment": environment(session.device),
+        **tracking_facts(session),
     }
     steps = [{"name": step.name, "type": step.stage.type} for step in session.steps]
     session.directory.begin(session.recipe.resolved(), steps, facts)
@@ -118,7 +122,6 @@ def _carry_out(session: Session) -> None:
     directory.state["summary"] = summarise(session.steps, results)
     directory.save()
     _draw(session)
-    directory.end("finished")
 
 
 def _draw(session: Session) -> None:

@@ -18,6 +18,7 @@ from secateurs.recipes._progress import StudyProgress
 from secateurs.recipes._run import RunOptions, run_once
 from secateurs.recipes._yaml import dump_yaml
 from secateurs.recipes.stages import expand
+from secateurs.recipes.trackers import check_trackers, trackers_section, where_to_look
 
 __all__ = ["Member", "members", "run"]
 
@@ -44,12 +45,14 @@ def run(recipe: Recipe, out: Path, options: RunOptions | None = None) -> dict[st
     with that run. Another run in the same directory is refused.
     """
     options = options or RunOptions()
+    alone = recipe.variants is None and recipe.seeds is None
+    for each in (recipe,) if alone else tuple(member.recipe for member in members(recipe)):
+        check_trackers(trackers_section(each.trackers))
     with interruptible(), locked(out, options.notify):
-        if recipe.variants is None and recipe.seeds is None:
-            progress = _progress([("", recipe)], out, options)
-            with progress.showing():
-                return run_once(recipe, out, options, Part(name="", home=out, progress=progress))
-        return _run_study(recipe, out, options)
+        state = _run_alone(recipe, out, options) if alone else _run_study(recipe, out, options)
+    for command in where_to_look(trackers_section(recipe.trackers), out):
+        options.notify(f"look at it with: {command}")
+    return state
 
 
 def members(recipe: Recipe) -> tuple[Member, ...]:
@@ -64,6 +67,12 @@ def members(recipe: Recipe) -> tuple[Member, ...]:
                 Member(variant=variant, seed=seed, recipe=parse(config, source=f"{recipe.name}, variant {variant}"))
             )
     return tuple(found)
+
+
+def _run_alone(recipe: Recipe, out: Path, options: RunOptions) -> dict[str, Any]:
+    progress = _progress([("", recipe)], out, options)
+    with progress.showing():
+        return run_once(recipe, out, options, Part(name="", home=out, progress=progress))
 
 
 def _run_study(recipe: Recipe, out: Path, options: RunOptions) -> dict[str, Any]:
