@@ -26,6 +26,7 @@ __all__ = [
     "barrier",
     "broadcast",
     "broadcast_tensors",
+    "check_close",
     "check_same",
     "decided",
     "fingerprint",
@@ -183,6 +184,28 @@ def check_same(what: str, tensors: Mapping[str, Tensor]) -> None:
             got=f"other values on rank {', '.join(strange)} than on rank 0",
             cure="Something that runs on every rank draws its own random numbers or looks at its rank; make it equal.",
         )
+
+
+def check_close(what: str, tensors: Mapping[str, Tensor], tolerance: float = 1e-4) -> None:
+    """Refuse to go on where ranks have come to other numbers, beyond rounding on each of them.
+
+    Raises:
+        TrainingError: on every rank; not for numbers that are equal up to `tolerance` of the largest in their tensor.
+    """
+    if world() == 1:
+        return
+    highest, lowest = ({name: value.detach().double() + 0 for name, value in tensors.items()} for _ in range(2))
+    all_reduce(highest.values(), "max")
+    all_reduce(lowest.values(), "min")
+    for name, high in highest.items():
+        scale = torch.maximum(high.abs(), lowest[name].abs()).amax() if high.numel() else high.sum()
+        if bool(((high - lowest[name]) > tolerance * scale).any()):
+            raise TrainingError(
+                f"{what}: {name}",
+                wanted=f"the same on all {world()} ranks",
+                got="numbers that differ from rank to rank",
+                cure="Add sums over images up with secateurs._distributed.all_reduce, or draw random numbers by a key.",
+            )
 
 
 def _grouped() -> bool:

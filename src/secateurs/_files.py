@@ -4,8 +4,9 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = [
     "write_bytes",
     "write_json",
     "write_text",
+    "writing_nothing",
 ]
 
 _PARTIAL = ".partial"
@@ -34,8 +36,23 @@ _PARTIAL = ".partial"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+_writes: ContextVar[bool] = ContextVar("writes", default=True)
+
+
+@contextmanager
+def writing_nothing() -> Iterator[None]:
+    """Inside, nothing of this file writes or removes anything: of several ranks, one writes for all."""
+    token = _writes.set(False)
+    try:
+        yield
+    finally:
+        _writes.reset(token)
+
+
 def make_directory(path: Path) -> Path:
     """Create `path` and its parents; a clear `FileError` where that is impossible."""
+    if not _writes.get():
+        return path
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -62,6 +79,8 @@ def write_json(path: Path, content: Any) -> None:
 
 def append_jsonl(path: Path, row: Mapping[str, Any]) -> None:
     """Append one JSON object as one line."""
+    if not _writes.get():
+        return
     make_directory(path.parent)
     try:
         with path.open("a", encoding="utf-8") as file:
@@ -72,6 +91,8 @@ def append_jsonl(path: Path, row: Mapping[str, Any]) -> None:
 
 def remove_partial(folder: Path) -> None:
     """Remove half-written files that kills left in `folder` itself; only its one writer may do that."""
+    if not _writes.get():
+        return
     for path in folder.glob(f".*{_PARTIAL}"):
         with suppress(OSError):  # it is in nobody's way
             path.unlink()
@@ -129,6 +150,8 @@ def _plain(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _write(path: Path, pieces: Iterable[bytes | memoryview], *, previous: Path | None = None) -> None:
+    if not _writes.get():
+        return
     make_directory(path.parent)
     temporary: Path | None = None
     try:

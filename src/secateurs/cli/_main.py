@@ -1,11 +1,13 @@
 """Where the command line begins and ends: errors in one line, exit codes."""
 
+import os
 import sys
 from collections.abc import Sequence
 
 import typer
 
-from secateurs._errors import Interrupted, SecateursError
+from secateurs._errors import Interrupted, RankError, SecateursError
+from secateurs._process_group import record_failure
 from secateurs.cli import _listing, _network, _study
 from secateurs.cli._console import complain
 
@@ -52,7 +54,9 @@ def _run(arguments: list[str]) -> int:
     try:
         code = command.main(args=arguments, prog_name="secateurs", standalone_mode=False)
     except SecateursError as error:
-        return complain(str(error))
+        record_failure(error)
+        # Under torchrun, the rank that has failed first says why.
+        return 2 if isinstance(error, RankError) and os.environ.get("RANK", "0") != "0" else complain(str(error))
     except _UsageError as error:
         return _misused(error)
     except Interrupted as stop:

@@ -84,9 +84,11 @@ def _study(
         seeded = [] if seed is None else ["--seed", str(seed)]
         again = shlex.join(["secateurs", "run", name, *overrides, *seeded, "--out", str(where), "--resume"])
         saved = "".join(f" {note}" for note in getattr(stop, "__notes__", ()))
-        complain(f"{str(stop) or 'interrupted'}.{saved} Go on with: {again}")
+        if recipes.speaks():
+            complain(f"{str(stop) or 'interrupted'}.{saved} Go on with: {again}")
         raise typer.Exit(stop.exit_code if isinstance(stop, Interrupted) else 130) from None
-    _show(where)
+    if recipes.speaks():
+        _show(where)
 
 
 def _place(name: str, resume: bool) -> Path:

@@ -3,6 +3,7 @@
 from secateurs.recipes._config import Recipe, parse, schema
 from secateurs.recipes._model import build_model, call_factory, import_factory, load_weights
 from secateurs.recipes._overrides import parse_override
+from secateurs.recipes._ranks import speaks
 from secateurs.recipes._ready import ReadyRecipe, find_recipe, ready_recipes
 from secateurs.recipes._run import RunOptions
 from secateurs.recipes._study import run
@@ -24,4 +25,5 @@ __all__ = [
     "ready_recipes",
     "run",
     "schema",
+    "speaks",
 ]

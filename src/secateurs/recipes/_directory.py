@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
+from secateurs import _distributed
 from secateurs._errors import ConfigError, FileError, SecateursError
 from secateurs._files import make_directory, remove_partial, write_json, write_text
 from secateurs.recipes._yaml import dump_yaml, read_yaml
@@ -131,7 +132,7 @@ class RunDirectory:
     @classmethod
     def open(cls, path: Path, config: Mapping[str, Any], *, resume: bool) -> Self:
         """The directory, checked but not yet written to; see `check_directory` for the errors."""
-        return cls(path, check_directory(path, config, resume=resume))
+        return cls(path, _distributed.decided(lambda: check_directory(path, config, resume=resume)))
 
     @property
     def finished(self) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from secateurs import _distributed
 from secateurs._errors import ConfigError, FileError
 from secateurs._files import make_directory
 
@@ -63,6 +64,9 @@ def locked(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
         ConfigError: another run has the folder, or one on another machine did not give it back.
         FileError: the folder cannot be made or written to.
     """
+    if not _distributed.is_first():  # rank 0 holds it for all
+        yield
+        return
     owner, file = _Owner.here(), make_directory(folder) / LOCK_FILE
     try:
         handle = _taken(file, owner, notify)

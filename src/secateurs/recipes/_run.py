@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 
+from secateurs import _distributed
 from secateurs._errors import ConfigError
+from secateurs.graph import tensors_of
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._directory import RunDirectory, reason_of, unless_full
 from secateurs.recipes._environment import commit, environment, versions
@@ -16,7 +18,7 @@ from secateurs.recipes._part import Part
 from secateurs.recipes._session import Session, open_session
 from secateurs.recipes._summary import summarise
 from secateurs.recipes._tracked import tracked, tracking_facts
-from secateurs.recipes.stages import CHECKPOINT_FILE
+from secateurs.recipes.stages import CHECKPOINT_FILE, Step
 from secateurs.training import remove_checkpoint
 
 __all__ = ["RunOptions", "run_once"]
@@ -111,21 +113,31 @@ def _carry_out(session: Session) -> None:
         session.notify(f"resuming after {done[-1].name}")
         session.model, session.masks = session.restored(len(done)), session.restored_masks(len(done))
     for step in done:  # killed between the end of a stage and the removal of its checkpoint
-        remove_checkpoint(directory.folder(step.name) / CHECKPOINT_FILE)
+        _close(session, step)
     for step in session.steps[len(done) :]:
         session.notify(f"{step.name}: {step.stage.describe()}")
         directory.start_step(step.name)
         with session.part.progress.stage(session.part.name, step.name):
             directory.finish_step(step.name, step.stage.run(session, step))
-        remove_checkpoint(directory.folder(step.name) / CHECKPOINT_FILE)
+        _close(session, step)
     results = {step.name: directory.entry(step.name)["results"] for step in session.steps}
     directory.state["summary"] = summarise(session.steps, results)
     directory.save()
     _draw(session)
 
 
+def _close(session: Session, step: Step) -> None:
+    """The stage has its results: every rank has the same model, and finds what rank 0 wrote."""
+    _distributed.check_same(f"the model after {step.name}", tensors_of(session.model))
+    if _distributed.is_first():
+        remove_checkpoint(session.directory.folder(step.name) / CHECKPOINT_FILE)
+    _distributed.barrier()
+
+
 def _draw(session: Session) -> None:
     """The pictures; a run without the plotting library is a whole run all the same."""
+    if not _distributed.is_first():
+        return
     from secateurs.reporting import write_plots
 
     try:

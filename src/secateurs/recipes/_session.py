@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from secateurs import _distributed
 from secateurs.data import Batches, ImageSet, Splits, StreamedBatches, StreamedSet, load
 from secateurs.graph import trace
 from secateurs.masks import UnitMasks, apply_masks
@@ -51,9 +52,12 @@ class Session:
         seed = stage_seed(self.recipe.seed, step.index)
         return training_batches(self.recipe.batches, self.splits, self.device, seed=seed, channels_last=channels_last)
 
-    def evaluation_batches(self, images: ImageSet | StreamedSet) -> Batches | StreamedBatches:
-        """In order, as they are; where training crops them to a size, their centre in that size."""
-        return evaluation_batches(self.recipe.batches, self.splits, images, self.device)
+    def evaluation_batches(self, images: ImageSet | StreamedSet, *, whole: bool = False) -> Batches | StreamedBatches:
+        """In order, as they are; where training crops them to a size, their centre in that size.
+
+        Under several ranks, this one's part of each batch unless `whole`.
+        """
+        return evaluation_batches(self.recipe.batches, self.splits, images, self.device, whole=whole)
 
     def example(self) -> Tensor:
         """One test image as a batch of one."""
@@ -61,7 +65,7 @@ class Session:
 
     def first_images(self) -> Tensor:
         """The first batch of test images."""
-        images, _ = next(iter(self.evaluation_batches(self.splits.test)))
+        images, _ = next(iter(self.evaluation_batches(self.splits.test, whole=True)))
         return images
 
     def save_model(self, step: Step) -> None:
@@ -117,6 +121,8 @@ def open_session(
         part=part,
         notify=notify,
     )
+    # A user's network may begin with random numbers that no seed of ours has set.
+    _distributed.broadcast_tensors([*session.model.parameters(), *session.model.buffers()])
     graph = trace(session.model, args=(session.example(),))  # a network that cannot take these images says so here
     session.masks = _initial_masks(recipe)
     if session.masks is not None:

@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from secateurs import _distributed
 from secateurs._files import remove_partial, write_json, write_text
 from secateurs._signals import interruptible
 from secateurs.recipes._config import Recipe, parse
 from secateurs.recipes._directory import check_directory, reason_of, unless_full
+from secateurs.recipes._launch import launch
 from secateurs.recipes._lock import locked
 from secateurs.recipes._outlook import Outlook, jobs_of
 from secateurs.recipes._overrides import override
 from secateurs.recipes._part import Part
 from secateurs.recipes._progress import StudyProgress
+from secateurs.recipes._ranks import as_rank, starts_ranks
 from secateurs.recipes._run import RunOptions, run_once
 from secateurs.recipes._yaml import dump_yaml
 from secateurs.recipes.stages import expand
@@ -42,13 +45,16 @@ def run(recipe: Recipe, out: Path, options: RunOptions | None = None) -> dict[st
     """Carry out a recipe in the directory `out`; returns what its run.json holds.
 
     Errors as `run_once`; with variants or seeds, the first run that fails stops the study, and resuming goes on
-    with that run. Another run in the same directory is refused.
+    with that run. Another run in the same directory is refused. With several `devices` this starts a process for
+    each, unless torchrun has.
     """
     options = options or RunOptions()
     alone = recipe.variants is None and recipe.seeds is None
     for each in (recipe,) if alone else tuple(member.recipe for member in members(recipe)):
         check_trackers(trackers_section(each.trackers))
-    with interruptible(), locked(out, options.notify):
+    if starts_ranks(recipe):
+        return launch(recipe, out, options)
+    with interruptible(), as_rank(recipe, out, options) as (out, options), locked(out, options.notify):
         state = _run_alone(recipe, out, options) if alone else _run_study(recipe, out, options)
     for command in where_to_look(trackers_section(recipe.trackers), out):
         options.notify(f"look at it with: {command}")
@@ -77,7 +83,7 @@ def _run_alone(recipe: Recipe, out: Path, options: RunOptions) -> dict[str, Any]
 
 def _run_study(recipe: Recipe, out: Path, options: RunOptions) -> dict[str, Any]:
     config = recipe.resolved()
-    state = check_directory(out, config, resume=options.resume)
+    state = _distributed.decided(lambda: check_directory(out, config, resume=options.resume))
     if state.get("status") == "finished":
         options.notify(f"{out} is finished already; nothing to do")
         return state

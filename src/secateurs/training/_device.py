@@ -1,9 +1,11 @@
 """Which device, and what runs on it."""
 
+import inspect
 import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch import nn
 
 from secateurs import _distributed
 from secateurs._errors import ConfigError
@@ -72,7 +74,7 @@ def _replicated(device: torch.device) -> dict[str, Any]:
 
     place = place_here()
     # Buffers are made equal by us, once an epoch; DDP would send rank 0's before every step.
-    strategy = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+    strategy = DDPStrategy(gradient_as_bucket_view=True, **{_buffer_option(): False})
     local = place.local_world
     return {
         "devices": list(range(local)) if device.type == "cuda" else local,
@@ -80,6 +82,12 @@ def _replicated(device: torch.device) -> dict[str, Any]:
         "strategy": strategy,
         "plugins": [JoinedEnvironment(place)],
     }
+
+
+def _buffer_option() -> str:
+    # torch 2.13 warns about the name that torch 2.11 knows.
+    new = "forward_sync_buffers"
+    return new if new in inspect.signature(nn.parallel.DistributedDataParallel).parameters else "broadcast_buffers"
 
 
 def _no_device(name: str, got: str) -> ConfigError:

@@ -12,6 +12,7 @@ from secateurs._errors import ConfigError, VerifyError
 from secateurs.graph import trace
 from secateurs.masks import maskable_layers, plan_of, settled
 from secateurs.recipes._figures import figures, kept_axes, removed_fractions
+from secateurs.recipes._planned import planned
 from secateurs.recipes._section import STRICT, Name
 from secateurs.recipes.stages._base import Masking, StageType, Step
 from secateurs.surgery import apply
@@ -53,7 +54,7 @@ class CompactStage(StageType, BaseModel):
         before, example = figures(session, session.model), session.example()
         graph = trace(session.model, args=(example,))
         layers = maskable_layers(session.model, graph)
-        plan = plan_of(graph, layers, masks.units)
+        plan = planned(lambda: plan_of(graph, layers, masks.units))
         result = apply(session.model, plan, verify=self.verify, example=(example,))
         difference = _difference(session.model, result.model, session.first_images())
         if self.verify and difference > _TOLERANCE:

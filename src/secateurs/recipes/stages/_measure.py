@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from secateurs import _distributed
 from secateurs.cost import Latency, latency, latency_pair
 from secateurs.recipes._figures import figures
 from secateurs.recipes._section import STRICT, Count, Name
@@ -42,15 +43,18 @@ class MeasureStage(StageType, BaseModel):
         results: dict[str, Any] = {"after": figures(session, session.model)}
         if not self.latency:
             return results
+        # Rank 0 alone, while the others wait: they would be timed too.
+        times = _distributed.decided(lambda: self._times(session, step))
+        results["after"] |= times.pop("after")
+        return results | times
+
+    def _times(self, session: "Session", step: Step) -> dict[str, Any]:
         first = session.first_cut()
         args = (session.example(),)
         if first is None or first.index > step.index:
-            now = latency(session.model, args, batch_sizes=self.batch_sizes)
-            results["after"] |= _times(now)
-        else:
-            pair = latency_pair(session.restored(first.index), session.model, args, batch_sizes=self.batch_sizes)
-            results |= {"before": _times(pair.a), "after": results["after"] | _times(pair.b)}
-        return results
+            return {"after": _times(latency(session.model, args, batch_sizes=self.batch_sizes))}
+        pair = latency_pair(session.restored(first.index), session.model, args, batch_sizes=self.batch_sizes)
+        return {"before": _times(pair.a), "after": _times(pair.b)}
 
 
 def _times(measured: Latency) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import torch.nn.functional as F
 from pydantic import BaseModel, Field, model_validator
 
-from secateurs import criteria
+from secateurs import _distributed, criteria
 from secateurs.graph import Graph, Plan, trace
 from secateurs.recipes._figures import figures, kept_axes, removed_fractions
 from secateurs.recipes._handover import hand_on, held_optimizer
+from secateurs.recipes._planned import planned
 from secateurs.recipes._section import STRICT, Count, Name, Ratio
 from secateurs.recipes._seeds import stage_seed
 from secateurs.recipes.stages._base import Masking, StageType, Step
@@ -119,10 +120,16 @@ def _plan(session: "Session", step: Step, stage: PruneStage, graph: Graph) -> Pl
         # Another seed of the recipe is another draw, unless the recipe says which.
         options.setdefault("seed", stage_seed(session.recipe.seed, step.index))
     criterion = criteria.build(section.name, **options)
-    batches = session.evaluation_batches(session.splits.train)
+    batches = session.evaluation_batches(session.splits.train, whole=not criterion.reduces)
+    scores = criterion(graph, batches=batches, loss=F.cross_entropy)
+    _distributed.check_close(f"scores of criterion {section.name!r}", scores)
+    return planned(lambda: _selected(graph, scores, stage))
+
+
+def _selected(graph: Graph, scores: criteria.Scores, stage: PruneStage) -> Plan:
     return select(
         graph,
-        criterion(graph, batches=batches, loss=F.cross_entropy),
+        scores,
         remove=stage.budget,
         scope=stage.scope,
         protect=stage.protect,
