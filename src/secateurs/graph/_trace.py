@@ -26,6 +26,7 @@ from secateurs.graph.model._structure import map_tensors
 from secateurs.graph.model._tensors import follow_ties, modules_of, plain_tensors, registered_tensors, tensors_of
 from secateurs.graph.model._untouched import untouched
 from secateurs.graph.model._wrappers import readable
+from secateurs.graph.sizes._layers import direct_layers, hooked
 from secateurs.graph.sizes._mode import SizeMode
 from secateurs.graph.sizes._provenance import tag_attributes
 
@@ -135,10 +136,14 @@ def _run(
 def _call(
     stack: ExitStack, model: nn.Module, modes: tuple[LabelMode, SizeMode], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Outputs:
-    stack.enter_context(_module_paths(model, modes[0]))
+    modules, record = modules_of(model), modes[0].record
+    direct = record is not None and modes[0].shadows is not None and not hooked()
+    stack.enter_context(_module_paths(modules, modes[0]))
     stack.enter_context(modes[0])
     state = stack.enter_context(handed_on())
     stack.enter_context(modes[1])
+    if record is not None and direct:
+        direct_layers(modes[1], record, modules)
     try:
         return state.sort(model(*args, **kwargs))
     except (DataDependentOutputException, DynamicOutputShapeException, SecateursError):
@@ -235,9 +240,9 @@ def _replace_weights(
 
 
 @contextmanager
-def _module_paths(model: nn.Module, mode: LabelMode) -> Iterator[None]:
+def _module_paths(modules: Mapping[str, nn.Module], mode: LabelMode) -> Iterator[None]:
     """Keeps the path of the running module on `mode.modules`, and notes what modules return."""
-    paths: dict[int, str] = {id(module): path for path, module in modules_of(model).items()}
+    paths: dict[int, str] = {id(module): path for path, module in modules.items()}
     starts: list[Moment] = []
     record = mode.record or Record()
 
