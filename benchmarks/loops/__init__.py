@@ -1,0 +1,1 @@
+"""Training loops that are compared with each other: see benchmarks/training.py."""
