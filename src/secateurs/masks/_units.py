@@ -1,6 +1,6 @@
 """Where the channels of a layer show up besides its weight, and the plan that takes them out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from secateurs.graph import Axis, Graph, Member, Plan, tensors_of
+from secateurs.graph import Axis, Graph, Member, Plan
 from secateurs.masks._layers import Layer
 
 __all__ = ["Follower", "followers", "plan_of", "settled"]
@@ -36,16 +36,12 @@ def followers(graph: Graph, layers: tuple[Layer, ...]) -> tuple[Follower, ...]:
 
     Only axes that a single layer produces count: elsewhere a channel of one layer is part of a sum.
     """
-    found, tensors = [], tensors_of(graph.model)
+    found = []
     for layer in layers:
         for axis, producer in _own(graph, layer):
             channel_of = dict(zip(producer.units.tolist(), producer.positions.tolist(), strict=True))
             for member in axis.members:
-                if (
-                    member.role == "scales"
-                    and member.dim == 0
-                    and _silences(graph.model, member.path, tensors[member.path])
-                ):
+                if member.role == "scales" and member.dim == 0 and _silences(graph.model, member.path):
                     channels = torch.tensor([channel_of[unit] for unit in member.units.tolist()])
                     positions = torch.from_numpy(np.array(member.positions, dtype=np.int64))
                     found.append(Follower(path=member.path, layer=layer.name, positions=positions, channels=channels))
@@ -81,18 +77,25 @@ def settled(plan: Plan, layers: tuple[Layer, ...], kept: Mapping[str, Tensor]) -
     return left
 
 
-def _own(graph: Graph, layer: Layer) -> Iterator[tuple[Axis, Member]]:
-    """The axes that this layer alone produces, each with its place on the layer's weight."""
+def _own(graph: Graph, layer: Layer) -> list[tuple[Axis, Member]]:
+    """The axes that this layer alone produces, each with its place on the layer's weight.
+
+    Where the layer adds to a sum, that is its branch: the stream may hold what no weight of its own produces.
+    """
+    found = []
     for axis in graph.axes:
         producers = [member for member in axis.members if member.role == "produces"]
         if len(producers) == 1 and producers[0].path == layer.weight and producers[0].dim == 0:
-            yield axis, producers[0]
+            found.append((axis, producers[0]))
+    branches = [(axis, member) for axis, member in found if axis.kind == "branch"]
+    return branches or found
 
 
-def _silences(model: nn.Module, path: str, tensor: Tensor) -> bool:
+def _silences(model: nn.Module, path: str) -> bool:
     """Zero there makes the channel zero; of a norm without scale and shift this is so for its running mean."""
-    if isinstance(tensor, nn.Parameter):
-        return tensor.is_floating_point()
     owner, _, name = path.rpartition(".")
     module = model.get_submodule(owner)
+    tensor = getattr(module, name)
+    if isinstance(tensor, nn.Parameter):
+        return tensor.is_floating_point()
     return isinstance(module, _NormBase) and not module.affine and name == "running_mean"
