@@ -59,7 +59,7 @@ def test_layers_are_protected_by_name_and_by_axis() -> None:
         layer.name for layer in layers if layer.name.startswith("layer2.")
     }
     # The axis `conv1` is the stream of the first stage: all that produce it stay whole.
-    by_axis = layer_rates(layers, MaskOptions(protect=("conv1",)))
+    by_axis = layer_rates(layers, MaskOptions(protect=("axis:conv1",)))
     assert {name for name, rate in by_axis.items() if not rate} == {
         "conv1",
         *(f"layer1.{block}.conv2" for block in range(3)),

@@ -15,7 +15,7 @@ from secateurs.masks._options import MaskOptions
 
 __all__ = ["Layer", "layer_rates", "maskable_layers"]
 
-_LINEAR, _LAST = "linear", "linear_last"
+_LINEAR, _LAST, _AXIS = "linear", "linear_last", "axis:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +85,19 @@ def _matching(pattern: str, layers: Sequence[Layer]) -> list[str]:
     linear = [layer.name for layer in layers if layer.linear]
     if pattern in (_LINEAR, _LAST) and linear:
         return linear if pattern == _LINEAR else linear[-1:]
-    found = [layer.name for layer in layers if any(fnmatchcase(name, pattern) for name in (layer.name, *layer.axes))]
+    by_axis = pattern.startswith(_AXIS)
+    found = [
+        layer.name for layer in layers for name in (layer.axes if by_axis else (layer.name,)) if _fits(name, pattern)
+    ]
     if not found:
         known = [layer.name for layer in layers]
         cure = nearest_hint(pattern, known, f"Layers are {', '.join(known)}; or take {_LINEAR} or {_LAST}.")
         raise ConfigError("mask.protect", wanted="a pattern that matches a layer", got=repr(pattern), cure=cure)
     return found
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern.removeprefix(_AXIS))
 
 
 def _produced(graph: Graph | None) -> Mapping[str, tuple[str, ...]]:

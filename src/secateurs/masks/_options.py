@@ -25,8 +25,8 @@ class MaskOptions:
         signed: take sums of scores instead of sums of their absolute values.
         floor: units that every layer keeps at least.
         rates: a rate for each layer in the order of the model's modules; `rate` where it ends. 0 leaves a layer whole.
-        protect: layers that stay whole, by patterns of their names or of the names of axes; "linear" for all linear
-            layers, "linear_last" for the last of them.
+        protect: layers that stay whole, by patterns of their names; "linear" for all linear layers, "linear_last"
+            for the last of them, "axis:PATTERN" for all that produce these axes.
         group: length of a "pattern".
         group_kept: weights that stay in each group.
 
