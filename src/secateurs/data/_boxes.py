@@ -19,7 +19,7 @@ _CENTRAL = 7 / 8
 
 
 def random_boxes(draws: Draws, height: Tensor, width: Tensor, options: ResizedCrop) -> Boxes:
-    """Area and shape drawn ten times until they fit; then, or else the greatest central box, somewhere within.
+    """Area and ratio are drawn until the box fits, ten times at most, then its place; else the greatest central box.
 
     `height` and `width` are int64 [B], so images may differ in size.
     """

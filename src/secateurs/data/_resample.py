@@ -58,7 +58,7 @@ def _weights(start: Tensor, length: Tensor, extent: int, size: int) -> Tensor:
     """float32 [B, extent, size] of whole numbers, each column summing to `_WEIGHT`.
 
     Lengths are counted in 1 / (2 size) pixels, in which all centres and distances are whole; float64 holds such
-    numbers exactly, and divides them three times as fast as int64.
+    numbers exactly, and is twice as fast as int64.
     """
     start, length = start.double()[:, None, None], length.double()[:, None, None]
     pixel = torch.arange(extent, device=start.device, dtype=torch.float64)[:, None]
