@@ -29,6 +29,7 @@ from secateurs.training._progress import Progress, reporting
 from secateurs.training._random import preserved_generators
 from secateurs.training._records import EpochRecord, TrainResult
 from secateurs.training._replicas import agree_on_buffers, replicated
+from secateurs.training._schedule import learning_rate
 from secateurs.training._shares import Shares, check_steps
 from secateurs.training._update import Update
 
@@ -138,7 +139,9 @@ def _ended(history: tuple[EpochRecord, ...], options: TrainOptions) -> bool:
 def _resume(loop: Loop) -> tuple[tuple[EpochRecord, ...], Partial | None]:
     history, begun = loop.keeper.load()
     move_state(loop.optimizer)
-    if history:
+    if begun is not None and begun.step:
+        loop.set_rate(learning_rate(loop.options, len(history), begun.step - 1, loop.steps))
+    elif history:
         loop.set_rate(history[-1].lr)
     return history, begun
 
