@@ -146,11 +146,11 @@ def test_grey_images_have_no_colour_to_lose() -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_everything_at_once_depends_on_key_and_index_alone(channels: int, threads: int) -> None:
-    images = image_set(64, channels=channels, side=11)
+    images = image_set(30, channels=channels, side=11)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        whole = _made(images, 64)
+        whole = _made(images, 30)
         state = torch.random.get_rng_state()
         for size in (1, 7):
             assert torch.equal(_made(images, size), whole)
@@ -164,7 +164,7 @@ def test_everything_at_once_depends_on_key_and_index_alone(channels: int, thread
         assert torch.equal(_made(turned, 5).flip(0), whole)
     finally:
         torch.set_num_threads(before)
-    assert whole.shape == (64, channels, 9, 9)
+    assert whole.shape == (30, channels, 9, 9)
     assert whole.isfinite().all()
 
 
@@ -206,9 +206,15 @@ def test_crops_and_fits_decide_the_size() -> None:
         (lambda: Augment(crop_padding="mirror"), r"augment\.crop_padding: wanted 'zeros' or 'reflect'"),  # type: ignore[arg-type]
         (lambda: ResizedCrop(size=0), r"resized_crop\.size: wanted 1 or more"),
         (lambda: ResizedCrop(size=4, scale=(0.5, 0.2)), r"resized_crop\.scale: wanted 0 < low <= high <= 1"),
-        (lambda: ResizedCrop(size=4, ratio=(0, 1)), r"resized_crop\.ratio: wanted 0 < low <= high"),
+        (lambda: ResizedCrop(size=4, ratio=(0, 1)), r"resized_crop\.ratio: wanted 0\.01 <= low <= high"),
         (lambda: ColourJitter(hue=0.6), r"colour\.hue: wanted 0 to 0\.5 turns"),
-        (lambda: ColourJitter(contrast=-1), r"colour\.contrast: wanted 0 or more"),
+        (lambda: ColourJitter(contrast=-1), r"colour\.contrast: wanted 0 to 100"),
+        (lambda: ColourJitter(brightness=float("nan")), r"colour\.brightness: wanted 0 to 100, got nan"),
+        (lambda: Blur(sigma=(1, float("inf"))), r"blur\.sigma: wanted 0 < low <= high <= 1000"),
+        (
+            lambda: _made(image_set(4, side=4), 2, augment=Augment(blur=Blur(kernel=9))),
+            r"blur\.kernel: wanted at most 7, because the image's 4 pixels are mirrored once, got 9",
+        ),
         (lambda: Blur(kernel=4), r"blur\.kernel: wanted an odd number of pixels, got 4"),
         (lambda: Blur(sigma=(0, 1)), r"blur\.sigma: wanted 0 < low <= high"),
         (
@@ -226,3 +232,16 @@ def _made(images: ImageSet, size: int, augment: Augment = EVERYTHING) -> Tensor:
     mean, std = (0.5, 0.4, 0.3)[: images.channels], (0.2, 0.25, 0.3)[: images.channels]
     made = Batches(images, batch_size=size, mean=mean, std=std, options=BatchOptions(augment=augment))
     return torch.cat([x for x, _ in made])
+
+
+def test_autocast_around_the_loop_changes_nothing() -> None:
+    images = image_set(10, side=11)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = _made(images, 5)
+    assert torch.equal(inside, _made(images, 5))
+
+
+def test_extreme_widths_of_blur_are_finite() -> None:
+    images = image_set(10).images
+    for sigma in ((1e-200, 1e-200), (1000.0, 1000.0)):
+        assert coloured(images, blur=Blur(sigma=sigma, kernel=5, probability=1)).isfinite().all()

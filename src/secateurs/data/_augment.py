@@ -25,7 +25,8 @@ class ResizedCrop:
     def __post_init__(self) -> None:
         _check(self.size >= 1, "resized_crop.size", "1 or more pixels", self.size)
         _check(0 < self.scale[0] <= self.scale[1] <= 1, "resized_crop.scale", "0 < low <= high <= 1", self.scale)
-        _check(0 < self.ratio[0] <= self.ratio[1], "resized_crop.ratio", "0 < low <= high", self.ratio)
+        low, high = self.ratio
+        _check(0.01 <= low <= high <= 100, "resized_crop.ratio", "0.01 <= low <= high <= 100", self.ratio)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class ColourJitter:
 
     def __post_init__(self) -> None:
         for name in ("brightness", "contrast", "saturation"):
-            _check(getattr(self, name) >= 0, f"colour.{name}", "0 or more", getattr(self, name))
+            _check(0 <= getattr(self, name) <= 100, f"colour.{name}", "0 to 100", getattr(self, name))
         _check(0 <= self.hue <= 0.5, "colour.hue", "0 to 0.5 turns", self.hue)
         _check_probability("colour.probability", self.probability)
 
@@ -68,7 +69,7 @@ class Blur:
     probability: float = 0.5
 
     def __post_init__(self) -> None:
-        _check(0 < self.sigma[0] <= self.sigma[1], "blur.sigma", "0 < low <= high", self.sigma)
+        _check(0 < self.sigma[0] <= self.sigma[1] <= 1000, "blur.sigma", "0 < low <= high <= 1000", self.sigma)
         _check(self.kernel >= 1 and self.kernel % 2 == 1, "blur.kernel", "an odd number of pixels", self.kernel)
         _check_probability("blur.probability", self.probability)
 

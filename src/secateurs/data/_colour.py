@@ -88,6 +88,7 @@ def _kernels(options: Blur, device: torch.device) -> Tensor:
     rows = []
     for step in range(_SIGMAS):
         sigma = low + (high - low) * (step + 0.5) / _SIGMAS
-        row = [math.exp(-(((at - options.kernel // 2) / sigma) ** 2) / 2) for at in range(options.kernel)]
+        past = [(at - options.kernel // 2) / sigma for at in range(options.kernel)]
+        row = [math.exp(-z * z / 2) for z in past]
         rows.append([value / sum(row) for value in row])
     return torch.tensor(rows, device=device)

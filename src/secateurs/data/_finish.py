@@ -51,8 +51,15 @@ class Finisher:
 
     def check(self, size: tuple[int, int]) -> None:
         """Refuse what images of `size` (height, width) cannot be given."""
-        side, crop = self.side(), self._augment.crop
+        side, crop, blur = self.side(), self._augment.crop, self._augment.blur
         least = min(size) if side is None else side
+        if blur is not None and blur.kernel // 2 >= least:
+            raise DataError(
+                "blur.kernel",
+                wanted=f"at most {2 * least - 1}, because the image's {least} pixels are mirrored once",
+                got=str(blur.kernel),
+                cure="Change blur.kernel.",
+            )
         if self._augment.crop_padding == "reflect" and crop >= least:
             raise DataError(
                 "augment.crop",
@@ -72,7 +79,9 @@ class Finisher:
         if side is None:
             return images
         height, width = (torch.full((len(images),), extent, device=images.device) for extent in images.shape[2:])
-        return resampled(images, self._boxes(height, width, side, draws), side)
+        # Sixteen bits would not hold what resampling counts in.
+        with torch.autocast(images.device.type, enabled=False):
+            return resampled(images, self._boxes(height, width, side, draws), side)
 
     def each_sized(self, images: Sequence[Tensor], draws: Draws) -> list[Tensor]:
         """The same, pixel for pixel, for uint8 [C, H, W] that differ in size."""
@@ -90,7 +99,9 @@ class Finisher:
         """uint8 [B, C, H, W] of the batch's size to normalised float32."""
         images = windowed(images, draws, self._augment)
         if self._augment.recolours:
-            x = recoloured(images.float().mul_(1 / 255), draws, self._augment).mul(255 * self._scale).add_(self._shift)
+            with torch.autocast(images.device.type, enabled=False):
+                x = recoloured(images.float().mul_(1 / 255), draws, self._augment)
+            x = x.mul(255 * self._scale).add_(self._shift)
         else:
             x = images.float().mul_(self._scale).add_(self._shift)
         if self._augment.cutout:

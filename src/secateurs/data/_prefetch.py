@@ -31,5 +31,7 @@ def prefetched(jobs: Iterable[Callable[[], T]], *, threads: int, ahead: int) -> 
 
 
 def usual_threads() -> int:
-    """One for each core that this process may use, at most 16."""
-    return min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    """One for each core that this process may use, at most 16; ranks on one machine share its cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    ranks = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return max(1, min(16, cores // max(1, int(ranks) if ranks.isdecimal() else 1)))
