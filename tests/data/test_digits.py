@@ -95,7 +95,7 @@ def test_resize_and_channels() -> None:
         ({"name": "digits", "path": "x"}, r"data: wanted either .* got name='digits', path='x'"),
         ({"name": "digits", "validation_ratio": 1.0}, r"data\.validation_ratio: wanted 0 or more .* got 1\.0"),
         ({"name": "digits", "test_ratio": 0.0}, r"data\.test_ratio: wanted more than 0 .* got 0\.0"),
-        ({"name": "digits", "resize": 0}, r"data\.resize: wanted 1 or more pixels, got 0"),
+        ({"name": "digits", "resize": 0}, r"data\.resize: wanted 1 to 8000 pixels, got 0"),
         ({"name": "digits", "limit": 0}, r"data\.limit: wanted 1 or more images, got 0"),
         ({"name": "digits", "channels": 2}, r"data\.channels: wanted 1 or 3, got 2"),
         ({"name": "digits", "std": (0.0,)}, r"data\.std: wanted positive numbers, got \(0\.0,\)"),

@@ -1,12 +1,14 @@
 """From stored images to one uint8 tensor."""
 
 import io
+import stat
 import struct
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ __all__ = ["Header", "is_grey", "open_header", "open_image", "pixels", "stack"]
 
 # A few hundred bytes can claim to be a picture of many gigabytes; photographs stay below this.
 _PIXEL_LIMIT = 64_000_000
+_FILE_LIMIT = 5 * _PIXEL_LIMIT  # bytes; four a pixel where nothing is compressed
 # Named, because Pillow tries a dozen rarer decoders first otherwise: twice the time, and more to attack.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
 # 16-bit and floating modes have no agreed scale, so they are refused.
@@ -84,6 +87,8 @@ def _opened(cell: Mapping[str, Any] | None, where: str) -> Iterator[Any]:
     if cell is None or (cell["bytes"] is None and cell["path"] is None):
         raise _undecodable(where, "an empty cell")
     try:
+        if cell["bytes"] is None:
+            _check_file(cell["path"], where)
         with pil.open(cell["path"] if cell["bytes"] is None else io.BytesIO(cell["bytes"]), formats=_FORMATS) as image:
             _check_pixels(image, where)
             yield image
@@ -141,6 +146,15 @@ def _allocate(shape: tuple[int, ...], where: str) -> npt.NDArray[np.uint8]:
             got=f"{list(shape)}, {np.prod(shape, dtype=object):,} bytes",
             cure="Set data.resize or data.limit to less.",
         ) from error
+
+
+def _check_file(path: str, where: str) -> None:
+    """Refuse what opening or reading could take forever: pipes, devices, files of any size that hold nothing."""
+    found = Path(path).stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise _undecodable(where, "no ordinary file")
+    if found.st_size > _FILE_LIMIT:
+        raise _undecodable(where, f"a file of {found.st_size:,} bytes")
 
 
 def _check_pixels(image: Any, where: str) -> None:

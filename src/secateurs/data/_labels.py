@@ -46,17 +46,16 @@ def encode(
 
 
 def _numbers(values: Sequence[int], classes: tuple[str, ...], where: Callable[[int], str]) -> Tensor:
-    labels = torch.tensor(values, dtype=torch.int64)
-    wrong = ((labels < 0) | (labels >= len(classes))).nonzero().flatten()
-    if len(wrong):
-        row = int(wrong[0])
+    # Before they become a tensor: unsigned numbers may not fit into one.
+    row = next((row for row, value in enumerate(values) if not 0 <= value < len(classes)), None)
+    if row is not None:
         raise _wrong(
             where(row),
             f"a label of 0 to {len(classes) - 1}",
-            str(int(labels[row])),
+            str(values[row]),
             "Label this row, or take another split: hidden labels are often stored as -1.",
         )
-    return labels
+    return torch.tensor(values, dtype=torch.int64)
 
 
 def _counted(values: Sequence[int], where: Callable[[int], str]) -> tuple[str, ...]:

@@ -1,12 +1,17 @@
 """What to load, and how it is divided."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from secateurs._errors import DataError
+from secateurs._nearest import nearest_hint
+from secateurs.data._hub_name import is_hub_name
 
 __all__ = ["DataOptions"]
+
+_LARGEST_SIDE = 8000  # squared, the pixels that any image may have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,8 +19,8 @@ class DataOptions:
     """Where images come from, what is read, and how it is divided.
 
     Attributes:
-        name: "digits" (scikit-learn's 1,797 handwritten digits, 8x8, no download), or a data set on the
-            Hugging Face hub.
+        name: "digits" (scikit-learn's 1,797 handwritten digits, 8x8, no download), or OWNER/NAME of a
+            data set on the Hugging Face hub.
         path: instead of `name`: a Parquet file, a folder of Parquet files (train*.parquet, test*.parquet), or
             an image folder (class sub-folders, or train/ and test/ with class sub-folders in each).
         image_column: None for the first column of images.
@@ -67,10 +72,20 @@ class DataOptions:
             self.validation_ratio,
         )
         _check(0 < self.test_ratio < 1, "test_ratio", "more than 0 and less than 1", self.test_ratio)
-        _check(self.resize is None or self.resize >= 1, "resize", "1 or more pixels", self.resize)
+        if self.name is not None and not is_hub_name(self.name):
+            raise DataError(
+                "data.name",
+                wanted="'digits', or OWNER/NAME of the Hugging Face hub",
+                got=repr(self.name),
+                cure=nearest_hint(self.name, ("digits",), "For local files set data.path instead."),
+            )
+        wanted = f"1 to {_LARGEST_SIDE} pixels"
+        _check(self.resize is None or 1 <= self.resize <= _LARGEST_SIDE, "resize", wanted, self.resize)
         _check(self.limit is None or self.limit >= 1, "limit", "1 or more images", self.limit)
         _check(self.channels in (None, 1, 3), "channels", "1 or 3", self.channels)
         _check(self.resident in ("auto", True, False), "resident", "auto, true or false", self.resident)
+        finite = all(map(math.isfinite, (*(self.mean or ()), *(self.std or ()))))
+        _check(finite, "mean", "finite numbers, as for data.std", (self.mean, self.std))
         _check(self.std is None or min(self.std, default=0) > 0, "std", "positive numbers", self.std)
 
 

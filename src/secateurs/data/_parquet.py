@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from secateurs._errors import DataError
+from secateurs.data._features import features_of
 from secateurs.data._libraries import library
 from secateurs.data._memory import fits
 from secateurs.data._options import DataOptions
@@ -54,16 +55,19 @@ def _mapped(files: Sequence[Path], options: DataOptions) -> bool:
 
 
 def _table(file: Path, *, mapped: bool) -> Any:
-    datasets = library("datasets")
+    datasets, parquet = library("datasets"), library("pyarrow.parquet")
     try:
+        features = features_of(parquet.read_schema(file), str(file))
+        columns = list(features)
         if mapped:
             # Rows of a Parquet file cannot be reached one by one; of an Arrow file they can, and the system maps it.
             # This writes one into the cache of `datasets` (HF_DATASETS_CACHE), where later runs find it.
-            return datasets.Dataset.from_parquet(str(file))
+            return datasets.Dataset.from_parquet(str(file), features=features, columns=columns)
         # Straight from Arrow, with no copy in the cache. partitioning=None: else a parent folder named a=b would
         # add a column.
-        return datasets.Dataset(library("pyarrow.parquet").read_table(file, partitioning=None))
-    except (OSError, ValueError, NotImplementedError, datasets.exceptions.DatasetsError) as error:
+        table = parquet.read_table(file, columns=columns, partitioning=None).select(columns)
+        return datasets.Dataset(table.replace_schema_metadata(features.arrow_schema.metadata))
+    except (OSError, ValueError, LookupError, NotImplementedError, datasets.exceptions.DatasetsError) as error:
         raise DataError(
             str(file),
             wanted="a whole Parquet file",

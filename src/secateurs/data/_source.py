@@ -17,7 +17,7 @@ __all__ = ["read_splits", "source_of"]
 def source_of(options: DataOptions) -> Source:
     """The source that `options` name; nothing but its table of contents is read."""
     if options.path is not None:
-        return _local(Path(options.path).expanduser(), options)
+        return _local(_expanded(Path(options.path)), options)
     assert options.name is not None  # DataOptions checked it
     if options.name == "digits":
         return Source(name="digits", where="digits", readers={options.train_split: lambda _: digits()})
@@ -33,6 +33,15 @@ def read_splits(source: Source, options: DataOptions) -> tuple[Split, Split | No
         _check_split(source, option, getattr(options, option))
     train = source.readers[options.train_split](None)
     return train, source.readers[options.test_split](train.classes)
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise DataError(
+            str(path), wanted="a path", got="the home folder of nobody known here", cure="Write the path out."
+        ) from error
 
 
 def _local(path: Path, options: DataOptions) -> Source:

@@ -51,7 +51,7 @@ def as_split(table: Table, options: DataOptions, known: tuple[str, ...] | None) 
     features = table.dataset.features
     image = image_column(features, options.image_column, where)
     label = label_column(features, options.label_column, where)
-    labels, classes = encode(table.dataset[label][:], features[label], known, table.where)
+    labels, classes = encode(_values(table, label), features[label], known, table.where)
     mode = getattr(features[image], "mode", None)
     encoded = table.dataset.select_columns([image]).cast_column(image, library("datasets").Image(decode=False))
     cells = partial(_cells, table, encoded)
@@ -62,6 +62,19 @@ def as_split(table: Table, options: DataOptions, known: tuple[str, ...] | None) 
         pictures=partial(_pictures, cells, mode),
         headers=partial(_headers, cells, mode),
     )
+
+
+def _values(table: Table, column: str) -> Sequence[Any]:
+    try:
+        values: Sequence[Any] = table.dataset[column][:]
+    except (ValueError, OverflowError, NotImplementedError) as error:  # text that is not UTF-8, times before all time
+        raise DataError(
+            table.origins[0].name,
+            wanted=f"labels in column {column!r}",
+            got=str(error),
+            cure="The file is damaged; fetch or write it again, or set data.label_column to another column.",
+        ) from error
+    return values
 
 
 def _pictures(cells: _Cells, mode: str | None, rows: Sequence[int]) -> Iterator[tuple[str, Any]]:
