@@ -86,6 +86,23 @@ def test_whatever_is_removed_every_declared_fact_holds(data: st.DataObject, seed
         twin.check(chosen)
 
 
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_many_labels_at_once_are_what_they_are_alone(data: st.DataObject) -> None:
+    twin = _program(data, ALL)
+    labels = [dim.label for dim in twin.made if dim.label is not None]
+    alone = [copy.deepcopy(twin.algebra).free(label) for label in labels]
+    twin.algebra.settle(labels)
+    for label, expected in zip(labels, alone, strict=True):
+        free = twin.algebra.free(label)
+        assert free is twin.algebra.free(label)
+        assert [sorted(set(row) - {0}) for row in free.tolist()] == [
+            sorted(set(row) - {0}) for row in expected.tolist()
+        ]
+    equal = [(a, b) for a, b in combinations(labels, 2) if np.array_equal(twin.algebra.free(a), twin.algebra.free(b))]
+    assert all(twin.algebra.free(a) is twin.algebra.free(b) or not len(a) for a, b in equal)
+
+
 @pytest.mark.slow
 @settings(max_examples=3000, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 1000))

@@ -10,9 +10,11 @@ __all__ = [
     "IntArray",
     "Label",
     "any_of",
+    "are_apart",
     "check_sizes",
     "first_wide",
     "grouping",
+    "is_ascending",
     "outer",
     "stack_columns",
     "varying_dims",
@@ -71,6 +73,18 @@ def any_of(marks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     for column in range(1, marks.shape[1]):
         found = found | marks[:, column]
     return found
+
+
+def is_ascending(atoms: IntArray) -> bool:
+    """Whether each is larger than the one before."""
+    return bool(count_nonzero(atoms[1:] > atoms[:-1]) >= len(atoms) - 1)
+
+
+def are_apart(a: IntArray, b: IntArray) -> bool:
+    """Whether two arrays have no atom in common; younger atoms have larger numbers, so that most ranges differ."""
+    if not a.size or not b.size or a.max() < b.min() or b.max() < a.min():
+        return True
+    return not np.isin(a, b).any()
 
 
 def varying_dims(grid: IntArray) -> list[int]:

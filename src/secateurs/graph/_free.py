@@ -1,4 +1,4 @@
-"""The free forms of many labels at once: a few array operations, however many labels there are."""
+"""Free forms of labels: what they are when only what can be removed counts."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -8,7 +8,68 @@ import numpy.typing as npt
 
 from secateurs.graph._columns import IntArray, Label, any_of, without_repeats
 
-__all__ = ["free_all"]
+__all__ = ["FreeForms", "free_all"]
+
+_MANY = 50_000
+"""Labels whose free form is remembered; few models have a tenth of that."""
+_OFTEN = 8
+"""Asked as often without any change in between, as it is after a trace, remembering pays."""
+
+
+class FreeForms:
+    """Free forms, remembered as long as nothing changes.
+
+    Args:
+        settled: finds what every atom is when free, -1 where it stands for a product.
+        resolved: finds the free form of any label.
+    """
+
+    def __init__(self, settled: Callable[[], IntArray], resolved: Callable[[Label], Label]) -> None:
+        self._settle, self._resolved = settled, resolved
+        self._settled: IntArray | None = None
+        self._known: dict[int, tuple[Label, Label]] = {}
+        self._contents: dict[tuple[int, bytes], Label] = {}
+        self._state, self._asked = (-1, -1), 0
+
+    def of(self, label: Label, state: tuple[int, int]) -> Label:
+        """The free form of a label, in a state of the algebra."""
+        self._enter(state)
+        self._asked += 1
+        if self._asked <= _OFTEN:
+            return self._resolved(label)
+        known = self._known.get(id(label))
+        if known is None:
+            if len(self._known) > _MANY:
+                self._known.clear()
+            known = self._known[id(label)] = (label, self._found(label))  # the label too: its address stays its
+        return known[1]
+
+    def settle(self, labels: Iterable[Label], state: tuple[int, int]) -> None:
+        """Find those of many labels at once, the same array for equal ones."""
+        self._enter(state)
+        self._asked = _OFTEN
+        new = {id(label): label for label in labels if id(label) not in self._known and len(label)}
+        for label, free in free_all(new.values(), self._atoms(), self._resolved):
+            self._known[id(label)] = label, self._contents.setdefault((free.shape[1], free.tobytes()), free)
+
+    def _enter(self, state: tuple[int, int]) -> None:
+        if self._state != state:
+            self._state, self._asked, self._settled = state, 0, None
+            self._known, self._contents = {}, {}
+
+    def _atoms(self) -> IntArray:
+        if self._settled is None:
+            self._settled = self._settle()
+        return self._settled
+
+    def _found(self, label: Label) -> Label:
+        free = self._atoms()[label]
+        if np.count_nonzero(free < 0):
+            free = self._resolved(label)
+        elif label.shape[1] > 1:
+            free = without_repeats(free)
+        free.flags.writeable = False
+        return free
 
 
 def free_all(

@@ -20,24 +20,23 @@ from secateurs.graph._columns import (
     IntArray,
     Label,
     any_of,
+    are_apart,
     check_sizes,
     first_wide,
     grouping,
+    is_ascending,
     outer,
     stack_columns,
     varying_dims,
     without_common,
     without_repeats,
 )
-from secateurs.graph._free import free_all
+from secateurs.graph._free import FreeForms
 
 __all__ = ["NO_UNITS", "Algebra", "IntArray", "Label", "Reason", "stack_columns"]
 
 Reason = str | Callable[[], str]
 """Why something stays, or a function that says it: most calls fix nothing, and texts take longer than the rest."""
-
-_MANY = 50_000
-"""Labels whose free form is remembered; few models have a tenth of that."""
 
 NO_UNITS = "a dimension without units"
 """Reason of dims that nobody would want to cut, such as the offsets of a kernel; not reported."""
@@ -53,10 +52,7 @@ class Algebra:
         self._size = 1
         self._bound = False
         """Whether any root is bound."""
-        self._settled: IntArray | None = None
-        self._freed: dict[int, tuple[Label, Label]] = {}
-        self._contents: dict[tuple[int, bytes], Label] = {}
-        self._asked_for, self._asked = (0, 0), 0
+        self._free = FreeForms(self._settled_atoms, self._resolved_free)
         self.version = 0
         """Counts the changes, so that results can be cached between them."""
         self.reasons: list[str] = ["", NO_UNITS]
@@ -135,55 +131,26 @@ class Algebra:
 
     def free(self, label: Label) -> Label:
         """`resolve` with every fixed atom replaced by 0."""
-        if not self._is_settled():
-            return self._resolved_free(label)
-        known = self._freed.get(id(label))
-        if known is None:
-            if len(self._freed) > _MANY:
-                self._freed.clear()
-            known = self._freed[id(label)] = (label, self._free(label))  # the label too, so that its address stays its
-        return known[1]
+        return self._free.of(label, (self.version, self._size))
 
     def settle(self, labels: Iterable[Label]) -> None:
         """Find what `free` says of many labels at once, the same array for equal ones.
 
         Until anything changes, asking for them is a look-up.
         """
-        self._is_settled()
-        self._asked = 9
-        new = {id(label): label for label in labels if id(label) not in self._freed and len(label)}
-        for label, free in free_all(new.values(), self._settled_atoms(), self._resolved_free):
-            self._freed[id(label)] = label, self._contents.setdefault((free.shape[1], free.tobytes()), free)
+        self._free.settle(labels, (self.version, self._size))
 
     def _resolved_free(self, label: Label) -> Label:
         roots = self.resolve(label)
         return np.where(self.is_fixed(roots), 0, roots)
 
-    def _free(self, label: Label) -> Label:
-        free = self._settled_atoms()[label]
-        if count_nonzero(free < 0):
-            free = self._resolved_free(label)
-        elif label.shape[1] > 1:
-            free = without_repeats(free)
-        free.flags.writeable = False
-        return free
-
-    def _is_settled(self) -> bool:
-        """Whether `free` was asked for some time without any change in between, as it is after a trace."""
-        if self._asked_for != (self.version, self._size):
-            self._asked_for, self._asked, self._settled = (self.version, self._size), 0, None
-            self._freed, self._contents = {}, {}
-        self._asked += 1
-        return self._asked > 8
-
     def _settled_atoms(self) -> IntArray:
         """What every atom is when free: its root, 0 where that is fixed, -1 where it is bound."""
-        if self._settled is None:
-            roots = self.find(np.arange(self._size))
-            fixed = self.is_fixed(roots)
-            roots[self._factors[roots, 0] > 0] = -1
-            self._settled = np.where(fixed & (roots >= 0), 0, roots)
-        return self._settled
+        roots = self.find(np.arange(self._size))
+        settled = np.where(self._reason[roots] > 0, 0, roots)
+        if self._bound:
+            settled[self._factors[roots, 0] > 0] = -1
+        return settled
 
     def removed_rows(self, label: Label, removed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Which positions of `label` [n] disappear when the roots marked in `removed` do."""
@@ -230,13 +197,31 @@ class Algebra:
             self.unify(label, other, why)
 
     def _unify_plain(self, first: Label, second: Label) -> bool:
-        """The usual case, at once: two labels of one atom per position that are bound to nothing."""
+        """The usual case, at once: two labels of one atom per position, that both or one of them are free to take."""
         if first.shape[1] > 1 or second.shape[1] > 1:
             return False
-        a, b = self.resolve(first), self.resolve(second)
-        if a.shape[1] > 1 or b.shape[1] > 1 or count_nonzero(a) + count_nonzero(b) < 2 * len(a):
+        a, b = self.find(first)[:, 0], self.find(second)[:, 0]
+        if count_nonzero(a) + count_nonzero(b) < 2 * len(a):
             return False
-        self._union(a[:, 0], b[:, 0])
+        if self._bound:
+            bound_a, bound_b = (count_nonzero(self._factors[roots, 0]) for roots in (a, b))
+            if bound_a or bound_b:
+                adopted = (not bound_a and self._adopt(a, b)) or (not bound_b and self._adopt(b, a))
+                return adopted or np.array_equal(a, b)
+        self._union(a, b)
+        return True
+
+    def _adopt(self, free: IntArray, bound: IntArray) -> bool:
+        """Let unbound roots be what others stand for, if all of these do, and no reason is to be handed on."""
+        factors = self.find(self._factors[bound])
+        if count_nonzero(factors[:, 0]) < len(bound) or count_nonzero(self._factors[factors, 0]):
+            return False
+        if count_nonzero(self._reason[factors]) or count_nonzero(self._reason[free]):
+            return False
+        if not is_ascending(free) or not are_apart(free, factors):
+            return False
+        self._parent[free] = bound
+        self.version += 1
         return True
 
     def _unify_products(self, first: Label, second: Label, why: Reason) -> None:
@@ -316,7 +301,7 @@ class Algebra:
             a, b = a[apart], b[apart]
         fixed_a, fixed_b = self._reason[a], self._reason[b]
         low, high = np.minimum(a, b), np.maximum(a, b)
-        if count_nonzero(high[1:] > high[:-1]) == len(high) - 1:
+        if is_ascending(high):
             self._parent[high] = low  # every root is joined to one other: the usual case
         else:
             self._join(low, high)
@@ -341,9 +326,12 @@ class Algebra:
             for known in np.unique(because[fixed]):
                 self.fix(product[because == known], self.reasons[known])
             return [(atoms[~fixed][:, None], product[~fixed])] if not fixed.all() else []
-        if np.isin(atoms, product).any():
+        if not are_apart(atoms, product):
             self.fix(atoms[:, None], why)
             self.fix(product, why)
+            return []
+        if is_ascending(atoms):  # so all of them are different: the usual case
+            self._bind_distinct(atoms, product)
             return []
         distinct, first, inverse = np.unique(atoms, return_index=True, return_inverse=True)
         self._bind_distinct(distinct, product[first])
