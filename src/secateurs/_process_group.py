@@ -178,11 +178,13 @@ def _first_error(error: Exception) -> RankError | None:
     said = {"rank": dist.get_rank(), "text": f"{type(error).__name__}: {error}"}
     lost = _is_lost(error)
     posted = _search() if lost else _post(said)
+    if posted is not None and posted["text"] == said["text"] and dist.get_rank() == 0:
+        return None  # all ranks have met the same, and this one tells
     if posted is not None and posted["rank"] != said["rank"]:
         return RankError(
             f"rank {said['rank']}",
             wanted="all ranks to go on",
-            got=f"an error on rank {posted['rank']}: {posted['text']}",
+            got=f"an error on rank {posted['rank']}: {posted['text'].rstrip('.')}",
             cure="Mend that, then go on with --resume.",
         )
     if not lost:

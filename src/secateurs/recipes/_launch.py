@@ -98,6 +98,9 @@ def _cause(failures: Mapping[int, Any]) -> SecateursError | Interrupted:
     own = [error_from(values) for values in said.values() if values["kind"] != RankError.__name__]
     if own:
         return own[0]
+    waited = [error_from(values) for values in said.values() if "imed out" in values["got"]]
+    if waited:  # one hangs; the launcher has killed it since
+        return waited[0]
     # The launcher ends the others by SIGTERM.
     killed = {rank: failure for rank, failure in failures.items() if failure.exitcode < 0 and failure.exitcode != -15}
     silent = {rank: failure for rank, failure in failures.items() if rank not in said and failure.exitcode > 0}
