@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from secateurs import models
+from secateurs._dtypes import kind_of
 from secateurs._errors import ConfigError
 from secateurs._files import load_tensors
 from secateurs.recipes._config import ModelSection
@@ -121,9 +122,19 @@ def load_weights(model: nn.Module, path: Path) -> None:
         for name in sorted(wanted.keys() & tensors.keys())
         if tensors[name].shape != wanted[name].shape
     ]
+    kinds = [
+        f"{name} {tensors[name].dtype} for {wanted[name].dtype}"
+        for name in sorted(wanted.keys() & tensors.keys())
+        if kind_of(tensors[name].dtype) != kind_of(wanted[name].dtype)
+    ]
     problems = [
         f"{len(names)} {what} ({names[0]}{', ...' if len(names) > 1 else ''})"
-        for what, names in (("missing", missing), ("unknown", strange), ("of another shape", shapes))
+        for what, names in (
+            ("missing", missing),
+            ("unknown", strange),
+            ("of another shape", shapes),
+            ("of another kind", kinds),
+        )
         if names
     ]
     if problems:

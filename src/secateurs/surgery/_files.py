@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from secateurs._dtypes import kind_of
 from secateurs._errors import FileError, SecateursError
 from secateurs._files import load_tensors, save_tensors
 from secateurs._json import parse_json
@@ -106,9 +107,13 @@ def _load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -
     if missing or extra:
         got = f"missing {missing[:3]}, unexpected {extra[:3]}"
         raise FileError(where, wanted="the model's weights", got=got, cure="Load it with the factory it was made from.")
-    for name, tensor in own.items():
-        saved = complete[name]
-        if isinstance(tensor, Tensor) and saved is not None and tensor.dtype != saved.dtype:
+    pairs = [(name, tensor, complete[name]) for name, tensor in own.items() if isinstance(tensor, Tensor)]
+    for name, tensor, saved in pairs:
+        if saved is not None and kind_of(tensor.dtype) != kind_of(saved.dtype):
+            wanted, cure = f"{kind_of(tensor.dtype)} numbers in {name}", "Load it with the factory it was made from."
+            raise FileError(where, wanted=wanted, got=str(saved.dtype), cure=cure)
+    for _, tensor, saved in pairs:
+        if saved is not None and tensor.dtype != saved.dtype:
             tensor.data = tensor.data.to(saved.dtype)
     try:
         model.load_state_dict(complete)
