@@ -127,6 +127,7 @@ def name_axes(drafts: Sequence[Draft]) -> tuple[Axis, ...]:
 def branch_atoms(algebra: Algebra, marks: Sequence[Mark]) -> BoolArray:
     """A mark per atom, set for the units of branches."""
     branches = np.zeros(len(algebra), dtype=bool)
+    algebra.settle(mark.label for mark in marks if mark.kind == "branch")
     for mark in marks:
         if mark.kind == "branch":
             branches[algebra.free(mark.label)] = True

@@ -97,6 +97,7 @@ class _Ties:
         """Roots with more than one producer."""
         first = np.zeros(len(self._algebra), dtype=np.int64)
         shared = np.zeros(len(self._algebra), dtype=bool)
+        self._algebra.settle(mark.label for mark in record.marks)
         numbers: dict[str, int] = {}
         for mark in record.marks:
             if mark.path is not None:

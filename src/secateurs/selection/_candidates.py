@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -110,11 +111,21 @@ def candidates(
 
 def _candidate(axes: tuple[Axis, ...], steps: int, scores: Mapping[str, Tensor], limits: Limits) -> Candidate:
     orders, means = [], []
-    levels = np.arange(steps, dtype=np.int64)
     for axis in axes:
         values = scores[axis.name].cpu().double().numpy()
         order = np.argsort(values, kind="stable")
         orders.append(order)
-        means.append(values[order].reshape(steps, -1).mean(1))
-        levels = levels[np.isin(levels * (axis.size // steps), limits.levels(axis.size))]
-    return Candidate(axes=axes, orders=tuple(orders), scores=np.mean(means, axis=0), levels=levels)
+        means.append(values[order] if steps == axis.size else values[order].reshape(steps, -1).mean(1))
+    together = means[0] if len(means) == 1 else np.mean(means, axis=0)
+    levels = _levels(limits, tuple(axis.size for axis in axes), steps)
+    return Candidate(axes=axes, orders=tuple(orders), scores=together, levels=levels)
+
+
+@lru_cache(maxsize=256)
+def _levels(limits: Limits, sizes: tuple[int, ...], steps: int) -> npt.NDArray[np.int64]:
+    """How many steps may go; the same for the many axes of one size."""
+    levels = np.arange(steps, dtype=np.int64)
+    for size in sizes:
+        levels = levels[np.isin(levels * (size // steps), limits.levels(size))]
+    levels.flags.writeable = False
+    return levels

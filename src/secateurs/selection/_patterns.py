@@ -20,9 +20,12 @@ def protected_axes(graph: Graph, patterns: Iterable[str]) -> frozenset[str]:
     Raises:
         PlanError: a pattern that matches no axis, parameter or module.
     """
+    patterns = tuple(_as_patterns(patterns))
     protected: set[str] = set()
+    if not patterns:
+        return frozenset()
     known = {name for path in graph.weights for name in _with_modules(path)} | {axis.name for axis in graph.axes}
-    for pattern in _as_patterns(patterns):
+    for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in known):
             cure = nearest_hint(pattern, sorted(known), "print(graph) lists all axes.")
             wanted = "a pattern that matches an axis, parameter or module"

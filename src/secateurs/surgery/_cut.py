@@ -27,8 +27,9 @@ def check_fits(model: nn.Module, plan: Plan) -> None:
     """
     tensors = tensors_of(model)
     for path, shape in plan.shapes.items():
-        got = "no such tensor" if path not in tensors else str(tuple(tensors[path].shape))
-        if got != str(tuple(shape)):
+        tensor = tensors.get(path)
+        if tensor is None or tensor.shape != tuple(shape):
+            got = "no such tensor" if tensor is None else str(tuple(tensor.shape))
             raise PlanError(path, wanted=f"shape {tuple(shape)}", got=got, cure=_CURE)
     for path in plan.replaced:
         module = _module(model, path)
