@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from secateurs.data import DataOptions
+from secateurs.data import Augment, BatchOptions, ColourJitter, DataOptions, ResizedCrop, load, make_batches
 from tests.data.making import load_held
 
 DATA = Path(os.environ.get("SECATEURS_DATA", ""))
@@ -76,3 +76,16 @@ def test_whole_sets_have_the_published_mean_and_spread(
     assert torch.bincount(splits.train.labels).unique().tolist() == [50_000 // len(splits.train.classes)]
     assert splits.mean == pytest.approx(mean, abs=2e-4)
     assert splits.std == pytest.approx(std, abs=2e-4)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "imagenette_sample"])
+def test_streamed_photographs_equal_held_ones(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path)
+    augment = Augment(resized_crop=ResizedCrop(size=24), flip=True, colour=ColourJitter(contrast=0.4, hue=0.1))
+    options = BatchOptions(shuffle=True, augment=augment)
+    made = []
+    for resident in (True, False):
+        splits = load(DataOptions(path=DATA / name, limit=120, resident=resident))
+        batches = make_batches(splits.train, batch_size=50, mean=splits.mean, std=splits.std, options=options)
+        made.append([x for x, _ in batches])
+    assert all(torch.equal(a, b) for a, b in zip(*made, strict=True))
