@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from secateurs._errors import PlanError
+from secateurs.masks._parametrize import Parametrized
 
 __all__ = ["apply_masks", "fixed_masks"]
 
@@ -39,18 +39,17 @@ def fixed_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> Iterator[None]
         PlanError: a path that the model does not have, or a mask of another shape.
     """
     apply_masks(model, masks)
-    held: list[tuple[nn.Module, str]] = []
+    held: list[Parametrized] = []
     try:
         for path, mask in masks.items():
             owner, name = _place(model, path)
-            parameter = getattr(owner, name)
-            if isinstance(parameter, nn.Parameter):
-                parametrize.register_parametrization(owner, name, _FixedMask(mask.to(parameter)), unsafe=True)
-                held.append((owner, name))
+            tensor = getattr(owner, name)
+            if isinstance(tensor, nn.Parameter):
+                held.append(Parametrized(owner, name, _FixedMask(mask.to(tensor))))
         yield
     finally:
-        for owner, name in reversed(held):
-            parametrize.remove_parametrizations(owner, name, leave_parametrized=True)
+        for parameter in reversed(held):
+            parameter.close(keep=True)
         # Statistics that training moved meanwhile.
         apply_masks(model, masks)
 

@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from secateurs._errors import ConfigError
 from secateurs.graph import Graph
 from secateurs.masks._layers import Layer, layer_rates, maskable_layers
 from secateurs.masks._options import MaskOptions
+from secateurs.masks._parametrize import Parametrized
 from secateurs.masks._rank import expand_units, keep_units, unit_scores
-from secateurs.masks._units import Follower, followers
+from secateurs.masks._units import followers
 
 __all__ = ["EdgePopupMasks", "ScoreInit", "initial_scores"]
 
@@ -44,7 +44,7 @@ class _Scored(nn.Module):
         return weight * (self.mask + (followed - followed.detach()))
 
 
-class _Follows(nn.Module):
+class _Silenced(nn.Module):
     """What goes silent with the channels of a layer."""
 
     mask: Tensor
@@ -52,8 +52,6 @@ class _Follows(nn.Module):
     def __init__(self, like: Tensor) -> None:
         super().__init__()
         self.register_buffer("mask", torch.ones_like(like))
-        # Norms move their running statistics in place, which a parametrised buffer would not keep.
-        self.attached = isinstance(like, nn.Parameter)
 
     def forward(self, value: Tensor) -> Tensor:
         return value * self.mask
@@ -94,16 +92,15 @@ class EdgePopupMasks:
         self.options, self.active = options, True
         self.layers = maskable_layers(model, graph)
         self._rates = layer_rates(self.layers, options)
-        self._model = model
         whole = options.granularity == "channel" and graph is not None
         self._followers = followers(graph, self.layers) if whole and graph is not None else ()
         self._frozen = [parameter for parameter in model.parameters() if parameter.requires_grad]
         for parameter in self._frozen:
             parameter.requires_grad_(False)
-        self._scored = {
-            layer.name: _attach(layer, seed, init, sign=sign and not options.signed) for layer in self.layers
-        }
-        self._follows = {follower.path: _follow(model, follower.path) for follower in self._followers}
+        signs = sign and not options.signed
+        self._scored = {layer.name: _Scored(_first(layer, seed, init), sign=signs) for layer in self.layers}
+        self._held = [Parametrized(layer.module, "weight", self._scored[layer.name]) for layer in self.layers]
+        self._silenced = self._follow(model)
         self._hook = model.register_forward_pre_hook(self._before_forward)
 
     @property
@@ -129,12 +126,8 @@ class EdgePopupMasks:
     def close(self) -> None:
         """Take the scores off: weights as they were before, and trainable if they were."""
         self._hook.remove()
-        for layer in self.layers:
-            parametrize.remove_parametrizations(layer.module, "weight", leave_parametrized=False)
-        for path, follows in self._follows.items():
-            owner, _, name = path.rpartition(".")
-            if follows.attached:
-                parametrize.remove_parametrizations(self._model.get_submodule(owner), name, leave_parametrized=False)
+        for held in reversed(self._held):
+            held.close(keep=False)
         for parameter in self._frozen:
             parameter.requires_grad_(True)
 
@@ -144,32 +137,29 @@ class EdgePopupMasks:
         for name, scored in self._scored.items():
             scored.mask.copy_(expand_units(kept[name], scored.mask))
         for follower in self._followers:
-            self._follows[follower.path].mask.copy_(self._follower_mask(follower, kept))
+            if follower.path in self._silenced:
+                mask = self._silenced[follower.path].mask
+                mask[follower.positions] = kept[follower.layer][follower.channels].to(mask)
 
-    def _follower_mask(self, follower: Follower, kept: Mapping[str, Tensor]) -> Tensor:
-        mask = torch.ones_like(self._follows[follower.path].mask)
-        mask[follower.positions] = kept[follower.layer][follower.channels].to(mask)
-        return mask
+    def _follow(self, model: nn.Module) -> dict[str, "_Silenced"]:
+        found = {}
+        for path in dict.fromkeys(follower.path for follower in self._followers):
+            owner, _, name = path.rpartition(".")
+            module = model.get_submodule(owner)
+            value = getattr(module, name)
+            # Norms move their running statistics in place, which a parametrised buffer would not keep.
+            if isinstance(value, nn.Parameter):
+                found[path] = _Silenced(value)
+                self._held.append(Parametrized(module, name, found[path]))
+        return found
 
 
-def _attach(layer: Layer, seed: int, init: ScoreInit, *, sign: bool) -> _Scored:
+def _first(layer: Layer, seed: int, init: ScoreInit) -> Tensor:
     weight = layer.module.weight
-    assert isinstance(weight, nn.Parameter)
+    assert isinstance(weight, Tensor)
     # A generator for each layer: its scores do not depend on what other layers there are.
     key = hashlib.sha256(f"{seed}/{layer.name}".encode()).digest()[:8]
-    generator = torch.Generator().manual_seed(int.from_bytes(key, "little") >> 1)
-    scored = _Scored(initial_scores(weight, init, generator), sign=sign)
-    parametrize.register_parametrization(layer.module, "weight", scored)
-    return scored
-
-
-def _follow(model: nn.Module, path: str) -> _Follows:
-    owner, _, name = path.rpartition(".")
-    module = model.get_submodule(owner)
-    follows = _Follows(getattr(module, name))
-    if follows.attached:
-        parametrize.register_parametrization(module, name, follows)
-    return follows
+    return initial_scores(weight, init, torch.Generator().manual_seed(int.from_bytes(key, "little") >> 1))
 
 
 def initial_scores(weight: Tensor, init: ScoreInit, generator: torch.Generator) -> Tensor:
