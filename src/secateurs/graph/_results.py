@@ -79,7 +79,8 @@ def _batch_norm(data: Any, weight: Any, bias: Any, mean: Any, var: Any, training
         return None
     if not data.is_contiguous() or weight is None:
         return None
-    return _empty(data.shape, data), _empty((0,), data), _empty((0,), data)
+    nothing = _empty((0,), data)
+    return _empty(data.shape, data), nothing, nothing
 
 
 def _layer_norm(data: Any, shape: Any, weight: Any, bias: Any, _eps: float) -> Any:

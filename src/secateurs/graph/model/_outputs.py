@@ -49,6 +49,8 @@ class State:
     def note(self, values: Any) -> None:
         """Arguments of a module, one level of containers deep."""
         for value in values:
+            if type(value) is Tensor:
+                continue
             for item in (value, *(parts_of(value) if isinstance(value, (tuple, list, dict)) else ())):
                 if is_object(item):
                     self._handed[id(item)] = item

@@ -45,7 +45,10 @@ def run_direct(mode: "SizeMode", direct: Direct, args: tuple[Any, ...], kwargs: 
 
 def _is_empty(*tensors: Any) -> bool:
     """Whether these are plain meta tensors, or `None`."""
-    return all(tensor is None or (type(tensor) in _PLAIN and tensor.is_meta) for tensor in tensors)
+    for tensor in tensors:  # noqa: SIM110 - a third of the time of `all`
+        if tensor is not None and (type(tensor) not in _PLAIN or not tensor.is_meta):
+            return False
+    return True
 
 
 _PLAIN = (Tensor, nn.Parameter)
@@ -56,15 +59,16 @@ def convolution(mode: "SizeMode", data: Any, weight: Any, bias: Any, *given: Any
     if not _is_empty(data, weight, bias) or data.dim() != weight.dim():
         return NotImplemented
     *places, groups = given
-    rank = data.dim() - 2
-    if any(type(values) not in (tuple, list) or len(values) != rank for values in places):
-        return NotImplemented
+    rank, plain = data.dim() - 2, []
     try:
-        stride, padding, dilation = ([int.__index__(value) for value in values] for values in places)
+        for values in places:
+            if type(values) not in (tuple, list) or len(values) != rank:
+                return NotImplemented
+            plain.append([int.__index__(value) for value in values])
         number = int.__index__(groups)
-    except TypeError:
+    except TypeError:  # other numbers than Python's
         return NotImplemented
-    operands = (data, weight, bias, stride, padding, dilation, False, [0] * rank, number)
+    operands = (data, weight, bias, *plain, False, [0] * rank, number)
     if number == 1:
         return mode.mode.operate(_aten.convolution.default, *operands)
     return named(mode, {"groups": groups}, lambda: mode.mode.operate(_aten.convolution.default, *operands))

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -37,13 +37,12 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Attribute:
+class Attribute(NamedTuple):
     """An integer attribute of a module, or one element of a tuple or list of integers."""
 
     path: str
     name: str
-    index: int | None
+    index: int | None  # type: ignore[assignment]  # hides a method of tuples that nobody needs here
     value: int
 
     def __str__(self) -> str:
