@@ -20,11 +20,11 @@ class FreeForms:
     """Free forms, remembered as long as nothing changes.
 
     Args:
-        settled: finds what every atom is when free, -1 where it stands for a product.
+        settled: finds what atoms are when free, -1 where they stand for a product.
         resolved: finds the free form of any label.
     """
 
-    def __init__(self, settled: Callable[[], IntArray], resolved: Callable[[Label], Label]) -> None:
+    def __init__(self, settled: Callable[[IntArray], IntArray], resolved: Callable[[Label], Label]) -> None:
         self._settle, self._resolved = settled, resolved
         self._settled: IntArray | None = None
         self._known: dict[int, tuple[Label, Label]] = {}
@@ -49,7 +49,7 @@ class FreeForms:
         self._enter(state)
         self._asked = _OFTEN
         new = {id(label): label for label in labels if id(label) not in self._known and len(label)}
-        for label, free in free_all(new.values(), self._atoms(), self._resolved):
+        for label, free in free_all(new.values(), self._settle, self._resolved):
             self._known[id(label)] = label, self._contents.setdefault((free.shape[1], free.tobytes()), free)
 
     def _enter(self, state: tuple[int, int]) -> None:
@@ -59,7 +59,7 @@ class FreeForms:
 
     def _atoms(self) -> IntArray:
         if self._settled is None:
-            self._settled = self._settle()
+            self._settled = self._settle(np.arange(self._state[1]))
         return self._settled
 
     def _found(self, label: Label) -> Label:
@@ -73,13 +73,13 @@ class FreeForms:
 
 
 def free_all(
-    labels: Iterable[Label], settled: IntArray, resolved: Callable[[Label], Label]
+    labels: Iterable[Label], settled: Callable[[IntArray], IntArray], resolved: Callable[[Label], Label]
 ) -> list[tuple[Label, Label]]:
     """Each label with its free form, up to columns of zeros as it would be if asked for alone.
 
     Args:
         labels: none of them empty.
-        settled: int array [atoms], what each atom is when free, -1 where it stands for a product.
+        settled: finds what atoms are when free, -1 where they stand for a product.
         resolved: the free form of any label.
     """
     by_width: dict[int, list[Label]] = defaultdict(list)
@@ -87,7 +87,7 @@ def free_all(
         by_width[label.shape[1]].append(label)
     found: list[tuple[Label, Label]] = []
     for width, group in by_width.items():
-        rows = settled[np.concatenate(group)]
+        rows = settled(np.concatenate(group))
         bound = np.logical_or.reduceat(any_of(rows < 0), _starts(group))
         plain = [label for label, is_bound in zip(group, bound.tolist(), strict=True) if not is_bound]
         products = [label for label, is_bound in zip(group, bound.tolist(), strict=True) if is_bound]

@@ -52,7 +52,7 @@ class Algebra:
         self._size = 1
         self._bound = False
         """Whether any root is bound."""
-        self._free = FreeForms(self._settled_atoms, self._resolved_free)
+        self._free = FreeForms(self._settled, self._resolved_free)
         self.version = 0
         """Counts the changes, so that results can be cached between them."""
         self.reasons: list[str] = ["", NO_UNITS]
@@ -144,9 +144,9 @@ class Algebra:
         roots = self.resolve(label)
         return np.where(self.is_fixed(roots), 0, roots)
 
-    def _settled_atoms(self) -> IntArray:
-        """What every atom is when free: its root, 0 where that is fixed, -1 where it is bound."""
-        roots = self.find(np.arange(self._size))
+    def _settled(self, atoms: IntArray) -> IntArray:
+        """What atoms are when free: their roots, 0 where these are fixed, -1 where they are bound."""
+        roots = self.find(atoms)
         settled = np.where(self._reason[roots] > 0, 0, roots)
         if self._bound:
             settled[self._factors[roots, 0] > 0] = -1
