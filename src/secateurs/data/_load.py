@@ -9,6 +9,7 @@ from torch import Tensor
 from secateurs._errors import DataError
 from secateurs.data._batches import device_of
 from secateurs.data._decode import stack
+from secateurs.data._hash import keyed_order
 from secateurs.data._image_set import ImageSet, Splits
 from secateurs.data._moments import moments, streamed_moments
 from secateurs.data._opened import opened
@@ -22,7 +23,7 @@ from secateurs.data._streamed_set import StreamedSet
 __all__ = ["load"]
 
 # One number for each use of split_seed, so that the draws have nothing to do with each other.
-_TEST, _VALIDATION, _LIMIT, _MOMENTS = range(4)
+_TEST, _VALIDATION, _LIMIT, _MOMENTS, _LABELS = range(5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,9 @@ def load(options: DataOptions, *, device: str = "cpu", notify: Callable[[str], N
     chosen = decide(parts, options, device_of(device))
     if notify is not None:
         notify(chosen.told)
-    sets = _held(parts, options, source.where, chosen.device) if chosen.held else opened(parts, options)
+    sets = list(_held(parts, options, source.where, chosen.device) if chosen.held else opened(parts, options))
+    if options.shuffle_labels:
+        sets[:2] = [_mislabelled(part, options) for part in sets[:2]]
     mean, std = _normalisation(sets[0], options)
     return Splits(train=sets[0], validation=sets[1], test=sets[2], mean=mean, std=std, name=source.name)
 
@@ -116,6 +119,12 @@ def _unified(parts: list[ImageSet], where: str) -> list[ImageSet]:
         grey = images.shape[1] < channels
         unified.append(replace(part, images=images.repeat(1, channels, 1, 1) if grey else images.contiguous()))
     return unified
+
+
+def _mislabelled(part: ImageSet | StreamedSet, options: DataOptions) -> ImageSet | StreamedSet:
+    """The same images with their labels in an order that has nothing to do with them; as many of each class."""
+    order = keyed_order((options.split_seed, _LABELS), torch.arange(len(part)))
+    return replace(part, labels=part.labels[order.to(part.labels.device)])
 
 
 def _normalisation(train: ImageSet | StreamedSet, options: DataOptions) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -35,6 +35,9 @@ class DataOptions:
         channels: 1 for grey, 3 for colour, None for what the images have.
         limit: only so many images of the train split, drawn by `split_seed`, validation among them; of the
             test split the same fraction, and no more than so many.
+        shuffle_labels: give the images of the train split, validation among them, each other's labels, by
+            `split_seed`; test images keep theirs. What a network then learns it has memorised (Zhang et al.,
+            Understanding Deep Learning Requires Rethinking Generalization, 2017): look at training accuracy.
         resident: whether all images are decoded once and held in memory; "auto" where half of the free memory
             is enough, else they are decoded as they are needed. Batches are the same.
         mean: per channel, of pixels scaled to 0..1; None for that of the train split.
@@ -53,6 +56,7 @@ class DataOptions:
     resize: int | None = None
     channels: Literal[1, 3] | None = None
     limit: int | None = None
+    shuffle_labels: bool = False
     resident: Literal["auto"] | bool = "auto"
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
