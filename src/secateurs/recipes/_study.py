@@ -56,8 +56,8 @@ def run(recipe: Recipe, out: Path, options: RunOptions | None = None) -> dict[st
         return launch(recipe, out, options)
     with interruptible(), as_rank(recipe, out, options) as (out, options), locked(out, options.notify):
         state = _run_alone(recipe, out, options) if alone else _run_study(recipe, out, options)
-    for command in where_to_look(trackers_section(recipe.trackers), out):
-        options.notify(f"look at it with: {command}")
+    for place in where_to_look(trackers_section(recipe.trackers), out):
+        options.notify(f"tracked: {place}")
     return state
 
 

@@ -35,12 +35,13 @@ def check_trackers(section: TrackersSection) -> None:
 
 
 def where_to_look(section: TrackersSection, home: Path) -> list[str]:
-    """How to see what was tracked, one command for each tracker that needs one."""
+    """Where what was tracked can be seen: an address or a command for each tracker."""
     found = []
     if section.tensorboard is not None:
         found.append(f"tensorboard --logdir {home}")
     if section.mlflow is not None:
-        found.append(f"mlflow ui --backend-store-uri {mlflow_uri(section.mlflow, home)}")
+        uri = mlflow_uri(section.mlflow, home)
+        found.append(uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}")
     if section.wandb is not None and wandb_mode(section.wandb) == "offline":
         found.append(f"wandb sync {home}/wandb/offline-run-*")
     return found
@@ -53,7 +54,11 @@ def _check_key(options: WandbOptions) -> None:
     # Versions that cannot be asked quietly find out later, and then training goes on without them.
     if wandb_mode(options) != "online" or "prompt" not in inspect.signature(wandb.login).parameters:
         return
-    if not wandb.login(prompt=False):
+    try:
+        logged_in = wandb.login(prompt=False, verify=False)
+    except Exception:  # noqa: BLE001 - the network, or a server that refuses: said once when tracking begins
+        return
+    if not logged_in:
         raise ConfigError(
             "trackers.wandb",
             wanted="a key for W&B",

@@ -20,6 +20,7 @@ class Courier:
         self.name = name
         self.failure: str | None = None
         self._tracker, self._about = tracker, about
+        self._given_up = False
         self._waiting: queue.SimpleQueue[Callable[[Tracker], None] | None] = queue.SimpleQueue()
         # A daemon: a network that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._work, name=f"tracker {name}", daemon=True)
@@ -36,14 +37,15 @@ class Courier:
         self._waiting.put(None)
 
     def join(self, seconds: float) -> bool:
-        """Wait so long for everything to be brought; whether it was."""
+        """Wait so long for everything to be brought, and bring nothing after that; whether it was all."""
         self._thread.join(seconds)
-        return not self._thread.is_alive()
+        self._given_up = self._thread.is_alive()
+        return not self._given_up
 
     def _work(self) -> None:
         try:
             self._tracker.open(self._about)
-            while (what := self._waiting.get()) is not None:
+            while (what := self._waiting.get()) is not None and not self._given_up:
                 what(self._tracker)
         # Whatever a service or its client raises, training is worth more. SystemExit: some clients call exit().
         except (Exception, SystemExit) as error:  # noqa: BLE001

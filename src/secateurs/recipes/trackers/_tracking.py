@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tracking", "new_id", "open_tracking"]
 
-_PATIENCE = {"finished": 60.0, "failed": 5.0}
+_PATIENCE = {"finished": 20.0, "failed": 10.0}
 """Seconds that the end of a run waits for slow trackers; one that failed is in more of a hurry."""
 
 

@@ -1,0 +1,1 @@
+"""Trackers, with stand-ins and with the real services."""
