@@ -18,6 +18,7 @@ __all__ = [
     "outer",
     "stack_columns",
     "varying_dims",
+    "wider",
     "without_common",
     "without_repeats",
 ]
@@ -90,6 +91,13 @@ def are_apart(a: IntArray, b: IntArray) -> bool:
 def varying_dims(grid: IntArray) -> list[int]:
     """The dims of a grid along which its values differ."""
     return [dim for dim, size in enumerate(grid.shape) if size > 1 and not (grid == np.take(grid, [0], axis=dim)).all()]
+
+
+def wider(values: IntArray, room: int) -> IntArray:
+    """The same values with zeros after them, `room` in all."""
+    larger = np.zeros((room, *values.shape[1:]), dtype=values.dtype)
+    larger[: len(values)] = values
+    return larger
 
 
 def first_wide(sizes: Sequence[int]) -> int:

@@ -28,6 +28,7 @@ from secateurs.graph._columns import (
     outer,
     stack_columns,
     varying_dims,
+    wider,
     without_common,
     without_repeats,
 )
@@ -74,10 +75,10 @@ class Algebra:
 
     def _new_atoms(self, n: int) -> IntArray:
         start, self._size = self._size, self._size + n
-        while self._size > len(self._parent):
-            self._parent = np.concatenate([self._parent, np.zeros_like(self._parent)])
-            self._factors = np.concatenate([self._factors, np.zeros_like(self._factors)])
-            self._reason = np.concatenate([self._reason, np.zeros_like(self._reason)])
+        if self._size > len(self._parent):
+            room = 2 * self._size
+            self._parent, self._factors = wider(self._parent, room), wider(self._factors, room)
+            self._reason = wider(self._reason, room)
         atoms = np.arange(start, self._size, dtype=np.int64)
         self._parent[start : self._size] = atoms
         return atoms
