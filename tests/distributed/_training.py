@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from secateurs import _distributed, models
+from secateurs._errors import SecateursError
 from secateurs.data import Augment, Batches, BatchOptions, ImageSet
 from secateurs.training import TrainOptions, evaluate, train
 
@@ -75,3 +76,13 @@ def _batches(count: int, seed: int, options: BatchOptions) -> Batches:
     pixels = (pixels + 40 * labels[:, None, None, None]).to(torch.uint8)
     images = ImageSet(images=pixels, labels=labels, indices=torch.arange(count), classes=("a", "b", "c"))
     return Batches(images, batch_size=11, mean=[0.5], std=[0.25], seed=seed, options=options)
+
+
+def trained_on_uneven_sets() -> str:
+    """What each rank hears where it has another number of batches than the other."""
+    batches = [(torch.zeros(2, 1, 8, 8), torch.zeros(2, dtype=torch.int64))] * (5 - _distributed.rank())
+    try:
+        train(_network("norm"), batches, TrainOptions(epochs=1, device="cpu"))
+    except SecateursError as error:
+        return str(error)
+    return "nothing"

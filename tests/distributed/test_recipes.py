@@ -22,6 +22,14 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process leaves of a training that is long enough to be disturbed."""
+    folder = tmp_path_factory.mktemp("long")
+    finished(command(recipe(folder, epochs=60), folder / "run", "devices=1"))
+    return folder / "run"
+
+
 def state(out: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((out / "run.json").read_text())
     return found
@@ -57,7 +65,7 @@ def test_a_study_runs_on_two_ranks(tmp_path: Path) -> None:
     assert all(state(tmp_path / "run" / run["path"])["status"] == "finished" for run in found["runs"])
 
 
-def test_a_killed_rank_ends_the_run_and_resuming_is_right(tmp_path: Path) -> None:
+def test_a_killed_rank_ends_the_run_and_resuming_is_right(tmp_path: Path, long: Path) -> None:
     file, out = recipe(tmp_path, epochs=60), tmp_path / "run"
     process = start(command(file, out))
     metrics = out / "metrics.jsonl"
@@ -69,8 +77,7 @@ def test_a_killed_rank_ends_the_run_and_resuming_is_right(tmp_path: Path) -> Non
     assert "got killed by SIGKILL" in errors
     assert "go on with --resume" in errors
     finished(command(file, out, "--resume"))
-    finished(command(file, tmp_path / "whole", "devices=1"))
-    same(tmp_path / "whole", out)
+    same(long, out)
     assert state(out)["resumes"] == 1
 
 
@@ -91,7 +98,7 @@ def test_a_rank_that_hangs_ends_the_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_a_signal_saves_a_step_on_which_all_ranks_agree(tmp_path: Path, name: str) -> None:
+def test_a_signal_saves_a_step_on_which_all_ranks_agree(tmp_path: Path, long: Path, name: str) -> None:
     file, out = recipe(tmp_path, epochs=60), tmp_path / "run"
     process = start(command(file, out))
     wait_for((out / "metrics.jsonl").exists, process)
@@ -101,8 +108,7 @@ def test_a_signal_saves_a_step_on_which_all_ranks_agree(tmp_path: Path, name: st
     assert "--resume" in errors
     assert (out / "stages" / "00-train" / "checkpoint.safetensors").exists()
     finished(command(file, out, "--resume"))
-    finished(command(file, tmp_path / "whole", "devices=1"))
-    same(tmp_path / "whole", out)
+    same(long, out)
 
 
 def test_what_one_rank_refuses_all_refuse_once(tmp_path: Path) -> None:

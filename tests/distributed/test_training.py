@@ -46,3 +46,19 @@ def test_two_ranks_train_as_one_process() -> None:
 )
 def test_other_networks_and_optimizers_train_as_one_process(network: str, options: dict[str, Any]) -> None:
     assert_same_training(*both(network=network, options=options))
+
+
+@pytest.mark.slow
+def test_running_statistics_are_those_of_all_ranks() -> None:
+    # BatchNorm normalises over each rank's own images here, so the weights are near those of one process, not equal.
+    one, ranks = both(network="norm", options={"ema": 0.9, "epochs": 4, "lr": 0.01}, images=60)
+    assert ranks[0] == ranks[1]
+    for name, weights in one["weights"].items():
+        wanted, found = torch.tensor(weights).double(), torch.tensor(ranks[0]["weights"][name]).double()
+        assert float((wanted - found).norm()) <= 0.2 * float(wanted.norm()), name
+
+
+@pytest.mark.slow
+def test_ranks_that_would_wait_for_ever_are_refused() -> None:
+    ranks = run_ranks(_MODULE, "trained_on_uneven_sets")
+    assert all("wanted as many batches on every rank, got 5 on rank 0, 4 on rank 1" in rank.value for rank in ranks)

@@ -112,7 +112,7 @@ def _cause(failures: Mapping[int, Any]) -> SecateursError | Interrupted:
     also = next((f" ({values['got']})" for other, values in said.items() if other != rank), "")
     return RankError(
         f"rank {rank}",
-        wanted=f"all {max(failures) + 1} ranks to reach the end" if rank == max(failures) else "to reach the end",
+        wanted="to reach the end",
         got=f"{ended}{also}",
         cure="Look at its output above, and at the machine's memory; then go on with --resume.",
     )
