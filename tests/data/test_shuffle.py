@@ -2,7 +2,7 @@
 
 import torch
 
-from secateurs.data import DataOptions, load
+from secateurs.data import DataOptions, ImageSet, load
 
 
 def test_training_labels_are_permuted_once_and_test_labels_are_not() -> None:
@@ -12,6 +12,8 @@ def test_training_labels_are_permuted_once_and_test_labels_are_not() -> None:
         assert torch.equal(true.bincount(), false.bincount())
         assert 0.03 < float((true == false).float().mean()) < 0.25  # by chance one in ten
     assert torch.equal(plain.test.labels, shuffled.test.labels)
+    assert isinstance(plain.train, ImageSet)
+    assert isinstance(shuffled.train, ImageSet)
     assert torch.equal(plain.train.images, shuffled.train.images)
     again = load(DataOptions(name="digits", shuffle_labels=True))
     assert torch.equal(again.train.labels, shuffled.train.labels)
