@@ -1,6 +1,7 @@
 """The cut itself: tensors sliced, attributes set. Checks first, then a straight line that only acts."""
 
 import copy
+import math
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
 from functools import lru_cache
@@ -127,10 +128,30 @@ def cuts_by_path(plan: Plan) -> Mapping[str, Sequence[Cut]]:
 def cut_tensor(tensor: Tensor, cuts: Sequence[Cut]) -> Tensor:
     """A new tensor without the removed positions; dims whose size is not the planned one are left alone."""
     layout = _layout(tensor)
-    for cut in cuts:
-        if tensor.shape[cut.dim] == cut.size:
-            tensor = tensor.index_select(cut.dim, _kept(cut.size, cut.removed).to(tensor.device))
+    fitting = [cut for cut in cuts if tensor.shape[cut.dim] == cut.size]
+    kept = [(cut.dim, _kept(cut.size, cut.removed).to(tensor.device)) for cut in fitting]
+    large = tensor.numel() > _LARGE and tensor.device.type == "cpu"
+    if large and len(kept) == 2 and kept[0][0] == 0:
+        return _cut_in_blocks(tensor, kept[0][1], *kept[1]).contiguous(memory_format=layout)
+    for dim, places in kept:
+        tensor = tensor.index_select(dim, places)
     return tensor.contiguous(memory_format=layout)
+
+
+_LARGE = 2**22
+"""Elements from which what lies between two cuts of a tensor is too much for the processor's caches."""
+
+
+def _cut_in_blocks(tensor: Tensor, rows: Tensor, dim: int, places: Tensor) -> Tensor:
+    """A cut of dim 0 and of another, a few rows at a time: half the traffic to memory of one after the other."""
+    shape = [len(rows), *tensor.shape[1:]]
+    block = max(1, _LARGE // 16 * shape[0] // math.prod(shape))
+    shape[dim] = len(places)
+    found = tensor.new_empty(shape)
+    for start in range(0, len(rows), block):
+        part = tensor.index_select(0, rows[start : start + block])
+        torch.index_select(part, dim, places, out=found[start : start + block])
+    return found
 
 
 @lru_cache(maxsize=256)
