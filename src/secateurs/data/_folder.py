@@ -46,7 +46,7 @@ def _read(path: Path, options: DataOptions, known: tuple[str, ...] | None) -> Sp
                 got="none",
                 cure="Remove this folder, or put the images of its class into it.",
             )
-        files += [str(image) for image in images]
+        files += [_named(image) for image in images]
         labels += [child.name] * len(images)
     datasets = library("datasets")
     features = datasets.Features({"image": datasets.Image(decode=False), "label": datasets.Value("string")})
@@ -54,8 +54,19 @@ def _read(path: Path, options: DataOptions, known: tuple[str, ...] | None) -> Sp
     return as_split(Table(dataset=dataset, origins=(Origin(name=str(path), start=0),)), options, known)
 
 
+def _named(path: Path) -> str:
+    """The path as text; Arrow, which holds it, knows UTF-8 only."""
+    text = str(path)
+    if any("\udc80" <= character <= "\udcff" for character in text):  # how Python writes bytes that are not UTF-8
+        raise DataError(text, wanted="a name in UTF-8", got="one with other bytes", cure="Rename the file or folder.")
+    return text
+
+
 def _children(path: Path) -> list[Path]:
-    return [child for child in _entries(path) if child.is_dir() and not child.name.startswith(".")]
+    try:
+        return [child for child in _entries(path) if child.is_dir() and not child.name.startswith(".")]
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _images(path: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -22,13 +23,23 @@ _MISSING = {"missing", "missing_argument", "missing_keyword_only_argument"}
 def validate(kind: type[T], value: Any, *, source: str) -> T:
     """`value`, as read from YAML, checked and turned into a `kind`; `source` names the file in errors."""
     check_plain(value, source=source)
-    adapter: TypeAdapter[T] = TypeAdapter(kind)
+    adapter = _adapter(kind)
     # Through JSON, because there strict types still take a list for a tuple and text for a path.
     text = json.dumps(value, default=str)
     try:
         return adapter.validate_json(text)
     except ValidationError as error:
-        _raise(error, json.loads(text), adapter.json_schema(), source)
+        _raise(error, json.loads(text), _schema(kind), source)
+
+
+@lru_cache(maxsize=8)
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(kind)
+
+
+@lru_cache(maxsize=8)
+def _schema(kind: type[T]) -> Mapping[str, Any]:
+    return _adapter(kind).json_schema()
 
 
 def nearest(name: str, names: Sequence[str]) -> str:

@@ -34,7 +34,7 @@ class _Loader(yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in self.anchors and event.anchor not in self._sizes:
                 raise _wrong(f"*{event.anchor} inside of what it names", event)
-            self._count(self._sizes.get(event.anchor, 0), event)
+            self._count(self._sizes.get(str(event.anchor), 0), event)
             return super().compose_node(parent, index)
         before = self._size
         self._count(1, event)
