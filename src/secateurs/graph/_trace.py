@@ -1,7 +1,7 @@
 """Run a model once, on nothing, and learn what may be cut."""
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -125,15 +125,16 @@ def _run(
     with ExitStack() as stack:
         stack.enter_context(untouched(model, (args, kwargs), copy_buffers=not ground.replaces_weights))
         free_attention(model)
-        weights, tensors = _weights(model, algebra)
+        modules = modules_of(model)
+        weights, tensors = _weights(model, modules, algebra)
         given = tensors
         if ground.replaces_weights:
-            tensors = _replace_weights(model, given, ground.stand_in)
+            tensors = _replace_weights(modules.values(), given, ground.stand_in)
         args, kwargs = map_tensors(ground.stand_in, (args, kwargs))
         roots = {id(tensor): weights[path] for path, tensor in tensors.items()}
         mode = LabelMode(algebra, roots, record=record, values=countable(given, weights), shadows=ground.shadows)
         sizes = SizeMode(mode)
-        stack.callback(tag_attributes(model, sizes.watch))
+        stack.callback(tag_attributes(model, sizes.watch, modules))
         for tensor in tensors_in((args, kwargs)):
             mode.keep(tensor)
             record.inputs.add(tensor.untyped_storage()._cdata)
@@ -225,8 +226,10 @@ def free_attention(model: nn.Module, paths: tuple[str, ...] | None = None) -> tu
     return tuple(done)
 
 
-def _weights(model: nn.Module, algebra: Algebra) -> tuple[dict[str, Info], dict[str, Tensor]]:
-    tensors = tensors_of(model)
+def _weights(
+    model: nn.Module, modules: Mapping[str, nn.Module], algebra: Algebra
+) -> tuple[dict[str, Info], dict[str, Tensor]]:
+    tensors = tensors_of(model, modules)
     shapes = [tensor.shape for tensor in tensors.values()]
     labels = iter(algebra.fresh_all(size for shape in shapes for size in shape if size > 1))
     weights = {
@@ -237,11 +240,10 @@ def _weights(model: nn.Module, algebra: Algebra) -> tuple[dict[str, Info], dict[
 
 
 def _replace_weights(
-    model: nn.Module, given: Mapping[str, Tensor], stand_in: Callable[[Tensor], Tensor]
+    modules: Collection[nn.Module], given: Mapping[str, Tensor], stand_in: Callable[[Tensor], Tensor]
 ) -> dict[str, Tensor]:
     """Put stand-ins in the place of all parameters and buffers; returns what is then in the place of `given`."""
     made: dict[int, Tensor] = {}
-    modules = modules_of(model).values()
     for module in modules:
         for registry in (module._parameters, module._buffers):
             for name, tensor in registry.items():

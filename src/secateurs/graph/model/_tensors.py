@@ -42,9 +42,9 @@ def plain_tensors(model: nn.Module) -> dict[str, Tensor]:
     return _plain(modules_of(model))
 
 
-def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """All of them by path, tied ones once, under the first of their paths."""
-    modules = modules_of(model)
+def tensors_of(model: nn.Module, modules: Mapping[str, nn.Module] | None = None) -> dict[str, Tensor]:
+    """All of them by path, tied ones once, under the first of their paths; `modules` where these are known."""
+    modules = modules_of(model) if modules is None else modules
     found = _registered(modules)
     known = {id(tensor) for tensor in found.values()}
     for path, tensor in _plain(modules).items():

@@ -109,11 +109,13 @@ class _Held:
             value = pending.pop()
             for part in value.values() if type(value) is dict else parts_of(value):
                 kind = type(part)
-                if kind in _ATOMS or id(part) in own:
+                if kind in _CONTAINERS:
+                    if not part:
+                        self._empty.append(part)
+                        continue
+                elif kind in _ATOMS or id(part) in own:
                     continue
-                if kind in _CONTAINERS and not part:
-                    self._empty.append(part)
-                elif id(part) not in self._seen and self._remember(part):
+                if id(part) not in self._seen and self._remember(part):
                     pending.append(part)
 
     def restore(self) -> None:

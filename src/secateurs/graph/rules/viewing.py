@@ -16,8 +16,7 @@ def view(call: Call) -> None:
     if call.func._overloadname == "dtype":
         same(call)
         return
-    shape = [int(size) for size in call.out.shape]
-    call.assign_view(reshape_labels(call, call.labels(data), [int(size) for size in data.shape], shape))
+    call.assign_view(reshape_labels(call, call.labels(data), tuple(data.shape), tuple(call.out.shape)))
 
 
 def reshape_labels(
@@ -28,6 +27,8 @@ def reshape_labels(
     for old, new in _groups(before, after):
         if len(old) == 1 and len(new) == 1:
             result[new[0]] = labels[old[0]]
+            continue
+        if all(labels[dim] is None for dim in old):
             continue
         merged = call.algebra.merge([labels[dim] for dim in old], [before[dim] for dim in old])
         parts = call.algebra.split(merged, [after[dim] for dim in new], call.why("viewed in a shape that divides it"))

@@ -9,7 +9,7 @@ import operator
 import os
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -174,16 +174,19 @@ def expression_of(value: Any) -> Expression:
     return int(value)
 
 
-def tag_attributes(model: nn.Module, watcher: Watcher) -> Callable[[], None]:
+def tag_attributes(
+    model: nn.Module, watcher: Watcher, modules: Mapping[str, nn.Module] | None = None
+) -> Callable[[], None]:
     """Replace sizes that modules hold by tagged ones: positive integers, and tuples and lists of them.
 
-    Also those in plain objects that modules hold (configurations), under dotted names.
+    Also those in plain objects that modules hold (configurations), under dotted names. `modules` are those of the
+    model by path, where they are known.
 
     Returns:
         What puts back the attributes of such objects; those of the modules are the caller's to restore.
     """
     undone: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
-    for path, module in modules_of(model).items():
+    for path, module in (modules_of(model) if modules is None else modules).items():
         _tag(path, "", vars(module), watcher)
         for name, value in vars(module).items():
             if type(value) not in _KNOWN and _is_plain_object(name, value) and id(value) not in undone:
