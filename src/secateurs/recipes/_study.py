@@ -18,6 +18,7 @@ from secateurs.recipes._overrides import override
 from secateurs.recipes._part import Part
 from secateurs.recipes._progress import StudyProgress
 from secateurs.recipes._ranks import as_rank, starts_ranks
+from secateurs.recipes._reuse import take_over
 from secateurs.recipes._run import RunOptions, run_once
 from secateurs.recipes._yaml import dump_yaml
 from secateurs.recipes.stages import expand
@@ -111,15 +112,26 @@ def _run_members(
     study: Sequence[Member], state: dict[str, Any], out: Path, options: RunOptions, progress: StudyProgress
 ) -> None:
     summaries: list[tuple[str, Mapping[str, Any]]] = []
+    finished: list[tuple[Recipe, Path]] = []
     for number, member in enumerate(study, start=1):
         options.notify(f"run {number} of {len(study)}: variant {member.variant}, seed {member.seed}")
         part = Part(name=member.folder, home=out, progress=progress)
         # Resuming starts what is not there yet, so the directories of a new study need no other mode.
         with locked(out / member.folder, options.notify):
+            _take_over(member, out, finished, options)
             done = run_once(member.recipe, out / member.folder, replace(options, resume=True), part)
+        finished.append((member.recipe, out / member.folder))
         summaries.append((member.variant, done["summary"]))
         state["summary"] = {"variants": _table(summaries)}
         write_json(out / "run.json", state)
+
+
+def _take_over(member: Member, out: Path, finished: Sequence[tuple[Recipe, Path]], options: RunOptions) -> None:
+    if _distributed.is_first():
+        told = take_over(member.recipe, out / member.folder, finished)
+        if told is not None:
+            options.notify(told)
+    _distributed.barrier()
 
 
 def _progress(runs: Sequence[tuple[str, Recipe]], out: Path, options: RunOptions) -> StudyProgress:
