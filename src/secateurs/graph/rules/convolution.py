@@ -1,5 +1,6 @@
 """Convolutions: plain, grouped, depthwise, transposed, in one to three dims."""
 
+from collections.abc import Sequence
 from math import prod
 
 from torch import Tensor
@@ -16,8 +17,10 @@ def convolution(call: Call) -> None:
     transposed, groups = call.args[6], call.args[8]
     call.read(0, 1)
     call.read(1, 0 if transposed else 1)
-    passing = [_passes(call, dim) for dim in range(2, data.dim())]
-    for label, passes in zip(call.labels(data)[2:], passing, strict=True):
+    spatial = []
+    for dim, label in enumerate(call.labels(data)[2:], start=2):
+        passes = label is not None and _passes(call, dim)
+        spatial.append(label if passes else None)
         if not passes:
             call.fix(label, "a convolution slides along it")
     for label in call.labels(weight)[2:]:
@@ -28,8 +31,7 @@ def convolution(call: Call) -> None:
         call.separate(channels, weight)
     if bias is not None:
         call.unify(call.labels(bias)[0], channels)
-    _count(call, data, weight, channels, transposed)
-    spatial = [label if passes else None for label, passes in zip(call.labels(data)[2:], passing, strict=True)]
+    _count(call, channels, spatial)
     call.assign([call.labels(data)[0], channels, *spatial])
 
 
@@ -75,18 +77,12 @@ def _count_groups(call: Call, group: Label | None, groups: int) -> None:
         call.size("groups", group, groups)
 
 
-def _count(call: Call, data: Tensor, weight: Tensor, channels: Label | None, transposed: bool) -> None:
+def _count(call: Call, channels: Label | None, spatial: Sequence[Label | None]) -> None:
     """Every output position (transposed: input position) takes the kernel times its input channels."""
-    weight_labels = call.labels(weight)
-    if transposed:
-        outer = (data.shape[1], call.labels(data)[1])
-        inner = (weight.shape[1], weight_labels[1])
-    else:
-        outer = (weight.shape[0], channels)
-        inner = (weight.shape[1], weight_labels[1])
-    batch = (data.shape[0], call.labels(data)[0])
-    read = data if transposed else call.out
-    positions = [
-        (size, call.labels(data)[dim] if _passes(call, dim) else None) for dim, size in enumerate(read.shape) if dim > 1
-    ]
-    call.macs([batch, *positions, (prod(weight.shape[2:]), None), outer, inner], (data, weight))
+    (data, weight), transposed = call.args[:2], call.args[6]
+    labels, weight_labels = call.labels(data), call.labels(weight)
+    outer = (data.shape[1], labels[1]) if transposed else (weight.shape[0], channels)
+    positions = zip((data if transposed else call.out).shape[2:], spatial, strict=True)
+    kernel = (prod(weight.shape[2:]), None)
+    inner = (weight.shape[1], weight_labels[1])
+    call.macs([(data.shape[0], labels[0]), *positions, kernel, outer, inner], (data, weight))
