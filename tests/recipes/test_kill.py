@@ -1,0 +1,88 @@
+"""Killed at random moments, also while resuming, a study ends with the bytes of one that was left alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secateurs.recipes._yaml import dump_yaml
+from tests.recipes._studies import MEASURE, PRUNE, TRAIN, config
+from tests.recipes.test_masks import FINETUNE, SCORES
+
+ROOT = Path(__file__).parents[2]
+SMALL: dict[str, Any] = {"model": {"name": "resnet8", "options": {"width": 0.5}}, "batches": {"size": 32, "crop": 1}}
+TIMES = {
+    "seconds",
+    "images_per_second",
+    "latency",
+    "latency_ms",
+    "latency_warmup",
+    "started",
+    "ended",
+    "resumes",
+    "commit",
+}
+RECIPES = {
+    "stages": config(
+        {**TRAIN, "epochs": 3},
+        {**PRUNE, "keep_optimizer": True},
+        {**TRAIN, "name": "retrain", "epochs": 3},
+        MEASURE,
+        {**PRUNE, "remove": {"macs": 0.2}},
+        {**TRAIN, "name": "again", "epochs": 2, "optimizer": "adamw", "lr": 0.003, "ema": 0.9},
+        **SMALL,
+    ),
+    "masks": config(TRAIN, SCORES, FINETUNE, {"type": "compact"}),
+    "study": config(TRAIN, PRUNE, variants={"slow": {"stages.0.lr": 0.001}, "fast": {}}, seeds=[0, 1]),
+}
+
+
+def without_times(value: Any) -> Any:
+    """JSON without what differs between equal runs."""
+    if isinstance(value, dict):
+        return {key: without_times(inner) for key, inner in value.items() if key not in TIMES}
+    return [without_times(inner) for inner in value] if isinstance(value, list) else value
+
+
+def essence(path: Path) -> dict[str, Any]:
+    """Every file of a run directory: weights, plans and the recipe byte by byte, JSON without times."""
+    found: dict[str, Any] = {}
+    for file in sorted(file for file in path.rglob("*") if file.is_file() and file.suffix != ".png"):
+        name = str(file.relative_to(path))
+        if file.name == "metrics.jsonl":
+            found[name] = [without_times(json.loads(line)) for line in file.read_text().splitlines()]
+        elif file.name in ("run.json", "metrics.json"):
+            found[name] = without_times(json.loads(file.read_text()))
+        else:
+            found[name] = file.read_bytes()
+    return found
+
+
+def carried_out(recipe: Path, out: Path, *, kills: int = 0, seconds: float = 0.0) -> tuple[int, float]:
+    """`secateurs run` with so many kills at most, each within so many seconds; kills, and seconds of the last start."""
+    command = [sys.executable, "-m", "tests.recipes._kills", str(recipe), str(out), str(kills), str(seconds)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    log = out.with_suffix(".log")
+    assert done.returncode == 0, done.stderr + (log.read_text()[-3000:] if log.exists() else "")
+    count, last = done.stdout.split()
+    return int(count), float(last)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "wanted"), [("stages", 30), ("masks", 10), ("study", 10)])
+def test_kills_at_random_moments_lose_nothing(name: str, wanted: int, tmp_path: Path) -> None:
+    recipe = tmp_path / "small.yaml"
+    recipe.write_text(dump_yaml(RECIPES[name]))
+    _, seconds = carried_out(recipe, tmp_path / "whole")
+    whole = essence(tmp_path / "whole")
+    kills = directories = 0
+    while kills < wanted:
+        out = tmp_path / f"killed-{directories}"
+        # Often a start gets nowhere, seldom to the end.
+        count, _ = carried_out(recipe, out, kills=wanted - kills, seconds=0.6 * seconds)
+        kills, directories = kills + count, directories + 1
+        assert essence(out) == whole
+    print(f"{name}: {kills} kills in {directories} runs, every one with the files of a run left alone")
