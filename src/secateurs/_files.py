@@ -55,7 +55,7 @@ def make_directory(path: Path) -> Path:
         return path
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise FileError(
             str(path), wanted="a directory that can be made", got=_reason(error), cure="Choose another directory."
         ) from error

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +37,7 @@ Weights = Annotated[
 ]
 
 _TYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "bool")
+_MOST = 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +84,14 @@ def load_target(
 def _example(text: str) -> Tensor:
     shape, _, kind = text.partition(":")
     kind = kind or "float32"
-    if not re.fullmatch(r"\d+(x\d+)*", shape) or kind not in _TYPES:
+    sizes = [int(size) for size in shape.split("x")] if re.fullmatch(r"[0-9]{1,9}(x[0-9]{1,9})*", shape) else []
+    if not sizes or prod(sizes) > _MOST or kind not in _TYPES:
         raise ConfigError(
             f"--input {text}",
-            wanted=f"SHAPE or SHAPE:TYPE with a type of {', '.join(_TYPES)}",
+            wanted=f"SHAPE or SHAPE:TYPE of at most {_MOST:,} numbers, with a type of {', '.join(_TYPES)}",
             got=repr(text),
             cure="Write for example --input 1x3x224x224 or --input 1x128:int64.",
         )
-    sizes = [int(size) for size in shape.split("x")]
     dtype: torch.dtype = getattr(torch, kind)
     # Zeros are valid indices of any table.
     return torch.randn(sizes).to(dtype) if dtype.is_floating_point else torch.zeros(sizes, dtype=dtype)

@@ -32,7 +32,7 @@ def ready_recipes() -> tuple[ReadyRecipe, ...]:
 def find_recipe(text: str) -> Path:
     """The file that `text` means: a path, or the bare name of a ready recipe."""
     path = Path(text)
-    if path.is_file():
+    if _is_there(path):
         return path
     ready = {recipe.name: recipe.path for recipe in ready_recipes()}
     if text in ready:
@@ -41,9 +41,17 @@ def find_recipe(text: str) -> Path:
     raise ConfigError(
         text,
         wanted="a recipe file or the name of a ready recipe",
-        got="a directory" if path.is_dir() else "no such file",
+        got="a directory" if _is_there(path, directory=True) else "no such file",
         cure=cure,
     )
+
+
+def _is_there(path: Path, *, directory: bool = False) -> bool:
+    try:
+        # Not only ordinary files: shells hand over pipes, as in `secateurs run <(...)`.
+        return path.is_dir() if directory else path.exists() and not path.is_dir()
+    except OSError:  # a name longer than any file system allows
+        return False
 
 
 def _folder() -> Path:

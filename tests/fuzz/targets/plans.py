@@ -102,6 +102,6 @@ def _applied(case: tuple[Tree, bool], folder: Path) -> None:
 
 TARGETS: Mapping[str, Target] = {
     "plan bytes": Target(cases=damaged(_BYTES), check=_file),
-    "plan values": Target(cases=damaged_tree(_CONTENTS, most=3), check=_tree),
+    "plan values": Target(cases=damaged_tree(_CONTENTS, most=3), check=_tree, fast=100),
     "plan applied": Target(cases=st.tuples(damaged_tree(_CONTENTS, most=2), st.booleans()), check=_applied, fast=80),
 }
