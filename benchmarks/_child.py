@@ -1,6 +1,6 @@
 """The child process of the benchmark: one model, one tool, one JSON file.
 
-python -m benchmarks._child NAME ours|theirs FILE
+python -m benchmarks._child NAME ours|theirs|both FILE
 """
 
 import logging
@@ -12,13 +12,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from benchmarks._both import both
 from benchmarks._ours import ours
 from benchmarks._record import Record
 from benchmarks._theirs import theirs
-from benchmarks.libraries import MODELS
+from benchmarks.libraries import MODELS, USUAL
 from secateurs.surgery import fill_random
 
-_TOOLS = {"ours": ours, "theirs": theirs}
+_TOOLS = {"ours": ours, "theirs": theirs, "both": both}
 
 
 class _Small(nn.Module):
@@ -39,7 +40,7 @@ class _Small(nn.Module):
 def main(name: str, tool: str, path: str) -> None:
     """Fill weights and buffers at random, warm up on another model, then measure."""
     record = Record(Path(path), name=name, tool=tool)
-    entry = MODELS[name]
+    entry = (USUAL if tool == "both" else MODELS)[name]
     try:
         record.stage("build")
         torch.manual_seed(0)

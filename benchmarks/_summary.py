@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.libraries import MODELS
 
-__all__ = ["page"]
+__all__ = ["machine", "page"]
 
 Row = dict[str, Any]
 
@@ -52,12 +52,13 @@ def page(rows: Mapping[tuple[str, str], Row]) -> str:
         listed=len(MODELS),
         libraries=", ".join(sorted({name.partition("/")[0] for name in mine})),
         commits=", ".join(sorted({str(row.get("commit")) for row in mine.values()})),
-        machine=_machine(),
+        machine=machine(),
     )
     return head + "\n".join([*_figures(mine, peers), *_failures(mine), *_held(mine), *_table(mine, peers)]) + "\n"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Processor and versions."""
     name = platform.machine()
     if Path("/proc/cpuinfo").exists():
         found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())

@@ -13,7 +13,7 @@ from benchmarks.libraries import Call
 from secateurs.graph import untouched
 from secateurs.surgery import tensors_in
 
-__all__ = ["theirs"]
+__all__ = ["heads_of", "pruner_of", "theirs"]
 
 _LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
 
@@ -21,13 +21,13 @@ _LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
 def theirs(model: nn.Module, call: Call, record: Record) -> None:
     """Fill `record`; whatever fails raises, and the stage says where."""
     before = peak_bytes()
-    heads = _heads(model, call)
+    heads = heads_of(model, call)
     copies = [copy.deepcopy(model) for _ in range(3)]
 
     def job() -> nn.Module:
         fresh = copies.pop()
         record.stage("build")
-        pruner = _pruner(fresh, call, [fresh.get_submodule(path) for path in heads])
+        pruner = pruner_of(fresh, call, [fresh.get_submodule(path) for path in heads])
         record.stage("step")
         pruner.step()
         return fresh
@@ -43,7 +43,8 @@ def theirs(model: nn.Module, call: Call, record: Record) -> None:
     record.stage("done")
 
 
-def _pruner(model: nn.Module, call: Call, ignored: list[nn.Module]) -> Any:
+def pruner_of(model: nn.Module, call: Call, ignored: list[nn.Module]) -> Any:
+    """What cuts half of the channels of every group when its `step` is called."""
     pruning = import_module("torch_pruning")
     importance = pruning.importance.GroupMagnitudeImportance(p=2)
     # Positional and keyword arguments together are what only `forward_fn` can pass.
@@ -54,7 +55,7 @@ def _pruner(model: nn.Module, call: Call, ignored: list[nn.Module]) -> Any:
     )
 
 
-def _heads(model: nn.Module, call: Call) -> list[str]:
+def heads_of(model: nn.Module, call: Call) -> list[str]:
     """Paths of the layers whose outputs are the model's outputs; else the last layer that ran."""
     made: list[tuple[str, int]] = []
     kept: list[Any] = []

@@ -7,8 +7,9 @@ from benchmarks.libraries._entry import Call, Entry
 from benchmarks.libraries._timm import TIMM
 from benchmarks.libraries._torchvision import TORCHVISION
 from benchmarks.libraries._transformers import TRANSFORMERS
+from benchmarks.libraries._usual import USUAL
 
-__all__ = ["LIBRARIES", "MODELS", "Call", "Entry"]
+__all__ = ["LIBRARIES", "MODELS", "USUAL", "Call", "Entry"]
 
 LIBRARIES = ("torchvision", "timm", "transformers")
 MODELS: dict[str, Entry] = {entry.name: entry for entry in (*TORCHVISION, *TIMM, *TRANSFORMERS)}
