@@ -67,7 +67,15 @@ def _table(file: Path, *, mapped: bool) -> Any:
         # add a column.
         table = parquet.read_table(file, columns=columns, partitioning=None).select(columns)
         return datasets.Dataset(table.replace_schema_metadata(features.arrow_schema.metadata))
-    except (OSError, ValueError, LookupError, NotImplementedError, datasets.exceptions.DatasetsError) as error:
+    # MemoryError: of a damaged file, which may claim gigabytes for a page of some bytes.
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        NotImplementedError,
+        MemoryError,
+        datasets.exceptions.DatasetsError,
+    ) as error:
         raise DataError(
             str(file),
             wanted="a whole Parquet file",
