@@ -1,5 +1,6 @@
 """What each rank, or one process alone, does in tests/distributed/test_training.py."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from secateurs import _distributed, models
 from secateurs._errors import SecateursError
 from secateurs.data import Augment, Batches, BatchOptions, ImageSet
-from secateurs.training import TrainOptions, evaluate, train
+from secateurs.training import EpochRecord, TrainOptions, evaluate, train
 
 __all__ = ["trained"]
 
@@ -30,7 +31,9 @@ class _Double:
         self._batches.set_epoch(epoch)
 
 
-def trained(network: str, options: dict[str, Any], images: int = 45, folder: str | None = None) -> dict[str, Any]:
+def trained(
+    network: str, options: dict[str, Any], images: int = 45, folder: str | None = None, stop_after: int = 0
+) -> dict[str, Any]:
     """Train on this rank's parts of the batches; the weights as numbers, and what was seen."""
     torch.manual_seed(0)
     model = _network(network).double()
@@ -39,7 +42,12 @@ def trained(network: str, options: dict[str, Any], images: int = 45, folder: str
     held_out = _batches(33, 2, BatchOptions(shard=shard))
     checkpoint = Path(folder) / "checkpoint.safetensors" if folder else None
     chosen = TrainOptions(**{"precision": "32", "device": "cpu", "lr": 0.05, "epochs": 2, **options})
-    result = train(model, _Double(batches), chosen, validation=_Double(held_out), checkpoint=checkpoint)
+
+    def stop(record: EpochRecord) -> None:
+        if record.epoch + 1 == stop_after:
+            raise _StopError
+
+    result = train(model, _Double(batches), chosen, validation=_Double(held_out), checkpoint=checkpoint, on_epoch=stop)
     seen = evaluate(model, _Double(held_out), device="cpu")
     state = dict(model.named_parameters()) | dict(model.named_buffers())
     return {
@@ -86,3 +94,17 @@ def trained_on_uneven_sets() -> str:
     except SecateursError as error:
         return str(error)
     return "nothing"
+
+
+def interrupted(strategy: str, folder: str) -> dict[str, Any]:
+    """Train for three epochs in two goes, the second of which finds the first's checkpoint; and in one."""
+    options = {"strategy": strategy, "epochs": 3, "schedule": "constant"}
+    whole = trained("conv2", options)
+    with contextlib.suppress(_StopError):
+        trained("conv2", options, folder=folder, stop_after=2)
+    again = trained("conv2", options, folder=folder)
+    return {"whole": whole, "again": again}
+
+
+class _StopError(Exception):
+    """Ends training between two epochs."""

@@ -1,10 +1,12 @@
 """Training on two ranks against training in one process."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from secateurs._errors import ConfigError
 from tests.distributed import _training
 from tests.distributed._ranks import run_ranks
 
@@ -62,3 +64,30 @@ def test_running_statistics_are_those_of_all_ranks() -> None:
 def test_ranks_that_would_wait_for_ever_are_refused() -> None:
     ranks = run_ranks(_MODULE, "trained_on_uneven_sets")
     assert all("wanted as many batches on every rank, got 5 on rank 0, 4 on rank 1" in rank.value for rank in ranks)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{"clip_norm": 0.5}, {"optimizer": "adamw", "lr": 0.001}])
+def test_shards_train_as_one_process(options: dict[str, Any]) -> None:
+    ranks = run_ranks(_MODULE, "trained", network="conv2", options={**options, "strategy": "fsdp"})
+    assert [rank.code for rank in ranks] == [0, 0], ranks[0].errors + ranks[1].errors
+    assert_same_training(_training.trained(network="conv2", options=options), [rank.value for rank in ranks])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_ranks_go_on_from_a_checkpoint_bit_by_bit(strategy: str, tmp_path: Path) -> None:
+    ranks = run_ranks(_MODULE, "interrupted", strategy=strategy, folder=str(tmp_path))
+    assert [rank.code for rank in ranks] == [0, 0], ranks[0].errors + ranks[1].errors
+    for rank in ranks:
+        assert rank.value["again"] == rank.value["whole"]
+        assert rank.value == ranks[0].value
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [({}, "strategy: wanted several ranks"), ({"ema": 0.9}, "several ranks"), ({"nonfinite": "skip"}, "several ranks")],
+)
+def test_one_process_has_no_shards(options: dict[str, Any], match: str) -> None:
+    with pytest.raises(ConfigError, match=match):
+        _training.trained(network="mlp", options={**options, "strategy": "fsdp"})

@@ -13,9 +13,11 @@ from torch.optim import Optimizer
 from secateurs import _distributed
 from secateurs._errors import FileError, TrainingError
 from secateurs._files import load_tensors, save_tensors
+from secateurs.training._meter import Meter
 from secateurs.training._options import TrainOptions
 from secateurs.training._random import generator_states
 from secateurs.training._records import EpochRecord
+from secateurs.training._spread import fill, spread_like, whole
 
 __all__ = ["Average", "Identity", "Partial", "Subject", "identify", "load_checkpoint", "save_checkpoint"]
 
@@ -85,12 +87,16 @@ def save_checkpoint(
     Every rank calls this and rank 0 writes. Between epochs random numbers are keyed by epoch and need no place;
     within one, their states are in `partial`.
     """
-    tensors = {f"model.{name}": tensor for name, tensor in _model_tensors(subject.model).items()}
+    tensors = {f"model.{name}": whole(tensor) for name, tensor in _model_tensors(subject.model).items()}
     scalars: dict[str, Any] = {}
     for index, state in subject.optimizer.state_dict()["state"].items():
         for key, value in state.items():
             # Both kinds are tagged with the parameter's index and the optimizer's own key.
-            (tensors if isinstance(value, Tensor) else scalars)[f"optimizer.{index}.{key}"] = value
+            name = f"optimizer.{index}.{key}"
+            if isinstance(value, Tensor):
+                tensors[name] = whole(value)
+            else:
+                scalars[name] = value
     if subject.average is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in subject.average.tensors().items()}
     if partial is not None:
@@ -126,10 +132,11 @@ def load_checkpoint(path: Path, subject: Subject) -> tuple[tuple[EpochRecord, ..
     values = {name: value for name, value in tensors.items() if name.startswith("optimizer.")} | content.scalars
     state = _optimizer_state(path, values, sum(len(group["params"]) for group in optimizer.param_groups))
     partial = _partial(path, content.partial, stored["random"])
-    with torch.no_grad():
-        for name, tensor in _model_tensors(model).items():
-            tensor.copy_(stored["model"][name])
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for name, tensor in _model_tensors(model).items():
+        fill(tensor, stored["model"][name])
+    optimizer.load_state_dict(
+        {"state": _spread(state, optimizer), "param_groups": optimizer.state_dict()["param_groups"]}
+    )
     if average is not None:
         average.load(stored["average"])
     return content.history, partial
@@ -183,10 +190,13 @@ def _partial(path: Path, plain: Mapping[str, Any] | None, generators: Mapping[st
     sizes = {name: len(value) for name, value in generators.items() if name in here and "gauss" not in name}
     if sizes != {name: len(value) for name, value in here.items() if "gauss" not in name}:
         raise _damaged(path, "states of random numbers that do not fit")
-    try:
-        return Partial(**plain, generators=generators)
-    except TypeError as error:
-        raise _damaged(path, f"metadata that cannot be read: {error}") from error
+    meter = plain.get("meter")
+    numbers = {"step": plain.get("step"), "seconds": plain.get("seconds")} | (meter if isinstance(meter, dict) else {})
+    if plain.keys() != {"step", "seconds", "meter"} or numbers.keys() != {"step", "seconds", *Meter().state}:
+        raise _damaged(path, "metadata of an epoch that has other names")
+    if not all(isinstance(value, int | float) for value in numbers.values()) or not isinstance(plain["step"], int):
+        raise _damaged(path, "metadata of an epoch that is no numbers")
+    return Partial(**plain, generators=generators)
 
 
 def _optimizer_state(path: Path, values: Mapping[str, Any], parameters: int) -> dict[int, dict[str, Any]]:
@@ -198,6 +208,18 @@ def _optimizer_state(path: Path, values: Mapping[str, Any], parameters: int) -> 
             raise _damaged(path, f"optimizer state {name!r} for {parameters} parameters")
         state.setdefault(int(index), {})[key] = value
     return state
+
+
+def _spread(state: Mapping[int, Mapping[str, Any]], optimizer: Optimizer) -> dict[int, dict[str, Any]]:
+    """The state as its parameters are: whole, or in parts on several ranks."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    return {
+        index: {
+            key: spread_like(value, parameters[index]) if isinstance(value, Tensor) else value
+            for key, value in values.items()
+        }
+        for index, values in state.items()
+    }
 
 
 def _shapes(tensors: Mapping[str, Tensor], kind: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from secateurs._errors import ConfigError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from lightning_fabric.strategies.parallel import ParallelStrategy
 
 __all__ = ["make_fabric", "resolve_device"]
 
@@ -41,7 +42,9 @@ def _own(device: torch.device) -> torch.device:
     return torch.device("cuda", torch.cuda.current_device())  # joining the process group chose it
 
 
-def make_fabric(device: torch.device, precision: Literal["32", "bf16"]) -> "Fabric":
+def make_fabric(
+    device: torch.device, precision: Literal["32", "bf16"], strategy: Literal["ddp", "fsdp"] = "ddp"
+) -> "Fabric":
     """The engine that places and casts, and under several ranks exchanges gradients.
 
     Raises:
@@ -60,21 +63,17 @@ def make_fabric(device: torch.device, precision: Literal["32", "bf16"]) -> "Fabr
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     ranks: dict[str, Any] = {"devices": 1 if device.index is None or device.type == "cpu" else [device.index]}
     if _distributed.world() > 1:
-        ranks = _replicated(device)
+        ranks = _ranks(device, _sharding() if strategy == "fsdp" else _replicating())
     fabric = Fabric(accelerator=device.type, precision="bf16-mixed" if precision == "bf16" else "32-true", **ranks)
     fabric.launch()
     return fabric
 
 
-def _replicated(device: torch.device) -> dict[str, Any]:
-    """Fabric's settings for one model on each rank of the group that there is."""
-    from lightning_fabric.strategies.ddp import DDPStrategy
-
+def _ranks(device: torch.device, strategy: "ParallelStrategy") -> dict[str, Any]:
+    """Fabric's settings for the process group that there is."""
     from secateurs.training._environment import JoinedEnvironment, place_here
 
     place = place_here()
-    # Buffers are made equal by us, once an epoch; DDP would send rank 0's before every step.
-    strategy = DDPStrategy(gradient_as_bucket_view=True, **{_buffer_option(): False})
     local = place.local_world
     return {
         "devices": list(range(local)) if device.type == "cuda" else local,
@@ -82,6 +81,28 @@ def _replicated(device: torch.device) -> dict[str, Any]:
         "strategy": strategy,
         "plugins": [JoinedEnvironment(place)],
     }
+
+
+def _replicating() -> "ParallelStrategy":
+    """One whole model on each rank."""
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    options: dict[str, Any] = {_buffer_option(): False}
+    # Buffers are made equal by us, once an epoch; DDP would send rank 0's before every step.
+    return DDPStrategy(gradient_as_bucket_view=True, **options)
+
+
+def _sharding() -> "ParallelStrategy":
+    """A part of the model on each rank."""
+    from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
+
+    world = _distributed.world()
+    # The optimizer must be made for the parts, so the module is sharded before it gets here.
+    return ModelParallelStrategy(
+        lambda module, _mesh: module,
+        data_parallel_size=world,
+        tensor_parallel_size=1,
+    )
 
 
 def _buffer_option() -> str:

@@ -26,6 +26,7 @@ from secateurs.training._random import generator_states, restore_generators, see
 from secateurs.training._records import EpochRecord, Validation
 from secateurs.training._schedule import learning_rate
 from secateurs.training._shares import Shares
+from secateurs.training._spread import local
 from secateurs.training._update import Update
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class Loop:
 
     def _check_weights(self, epoch: int, meter: Meter) -> None:
         # A finite loss can still send the weights to infinity, and the checkpoint would keep them.
-        trained = [p.detach() for group in self.optimizer.param_groups for p in group["params"]]
+        trained = [local(p.detach()) for group in self.optimizer.param_groups for p in group["params"]]
         if not torch.stack([parameter.isfinite().all() for parameter in trained]).all():
             raise self._stop(epoch, meter.steps - 1, "weights that are not finite after it")
 

@@ -46,6 +46,8 @@ class TrainOptions:
         compile: run the model through `torch.compile`; the object that is trained stays the plain module.
         cuda_graphs: compile, and replay each pass as one CUDA graph; pays where a step is so short that
             launching its kernels takes longer than they do. CUDA only.
+        strategy: how several ranks share a model: "ddp", each holds all of it; "fsdp" (FSDP2), each holds a part of
+            every parameter, gradient and momentum, for models that are too large for one device.
         seed: keys every random number that training draws (dropout and the like), per epoch.
         device: "auto" (CUDA where there is one, else the CPU) or a torch device such as "cuda:1".
 
@@ -74,6 +76,7 @@ class TrainOptions:
     channels_last: bool = False
     compile: bool = False
     cuda_graphs: bool = False
+    strategy: Literal["ddp", "fsdp"] = "ddp"
     seed: int = 0
     device: str = "auto"
 
@@ -107,6 +110,7 @@ class TrainOptions:
         # Options also come from files, where a type checker does not look.
         _choose("optimizer", self.optimizer, ("sgd", "adam", "adamw", "rmsprop"))
         _choose("schedule", self.schedule, ("cosine", "step", "list", "constant"))
+        _choose("strategy", self.strategy, ("ddp", "fsdp"))
         _choose("nonfinite", self.nonfinite, ("stop", "skip"))
         _choose("precision", self.precision, ("auto", "32", "bf16"))
         if self.nesterov:

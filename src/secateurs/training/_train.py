@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -30,8 +31,12 @@ from secateurs.training._random import preserved_generators
 from secateurs.training._records import EpochRecord, TrainResult
 from secateurs.training._replicas import agree_on_buffers, replicated
 from secateurs.training._schedule import learning_rate
+from secateurs.training._sharded import check_sharded, sharded
 from secateurs.training._shares import Shares, check_steps
 from secateurs.training._update import Update
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 __all__ = ["train"]
 
@@ -77,24 +82,25 @@ def train(
     _check(options, validation)
     steps, device = count_steps(batches), resolve_device(options.device)
     precision = precision_for(model, options.precision, device)
-    fabric = make_fabric(device, precision)
+    fabric = make_fabric(device, precision, options.strategy)
     check_steps(steps)
     with (
         preserved_generators(device),
         preserved_flags(model),
         replicated(model, device),
         _prepared(model, optimizer, options, device) as ready,
+        _placed(model, ready, options, fabric) as (inner, own),
     ):
         # Fabric takes torch.compile off, wraps the module and compiles the whole again.
-        module, stepper = fabric.setup(compiled(model, options, device), ready)
-        average = Average(model, options.ema) if options.ema is not None else None
-        identity = identify(ready, options, steps, kept.stage if kept else "")
+        module, stepper = fabric.setup(compiled(inner, options, device), own)
+        average = Average(inner, options.ema) if options.ema is not None else None
+        identity = identify(own, options, steps, kept.stage if kept else "")
         with deferred() if kept else nullcontext(Watch()) as watch:
             loop = Loop(
                 fabric=fabric,
                 module=module,
-                optimizer=ready,
-                update=Update(model, ready, stepper, options, average),
+                optimizer=own,
+                update=Update(inner, own, stepper, options, average),
                 average=average,
                 objective=objective or Classification(options.label_smoothing),
                 precision=precision,
@@ -103,8 +109,8 @@ def train(
                 validation=validation,
                 steps=steps,
                 shares=Shares(batches),
-                agree=partial(agree_on_buffers, model, average.tensors() if average is not None else {}),
-                keeper=Keeper(kept, Subject(model=model, optimizer=ready, average=average, identity=identity), watch),
+                agree=partial(agree_on_buffers, inner, average.tensors() if average is not None else {}),
+                keeper=Keeper(kept, Subject(model=inner, optimizer=own, average=average, identity=identity), watch),
                 on_step=on_step,
             )
             history = _run(loop, on_epoch, progress)
@@ -147,6 +153,18 @@ def _resume(loop: Loop) -> tuple[tuple[EpochRecord, ...], Partial | None]:
 
 
 @contextmanager
+def _placed(
+    model: nn.Module, optimizer: Optimizer, options: TrainOptions, fabric: "Fabric"
+) -> Iterator[tuple[nn.Module, Optimizer]]:
+    """The module and the optimizer that steps are made on: these, or parts of them on each rank."""
+    if options.strategy == "ddp":
+        yield model, optimizer
+        return
+    with sharded(model, optimizer, fabric) as parts:
+        yield parts
+
+
+@contextmanager
 def _prepared(
     model: nn.Module, optimizer: Optimizer | None, options: TrainOptions, device: torch.device
 ) -> Iterator[Optimizer]:
@@ -177,6 +195,8 @@ def _reorder(model: nn.Module, memory_format: torch.memory_format) -> None:
 
 
 def _check(options: TrainOptions, validation: BatchSource | None) -> None:
+    if options.strategy == "fsdp":
+        check_sharded(options)
     if options.cuda_graphs and _distributed.world() > 1:
         raise ConfigError(
             "train.cuda_graphs",
