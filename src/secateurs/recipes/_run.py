@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 from secateurs import _distributed
-from secateurs._errors import ConfigError
 from secateurs.graph import tensors_of
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._directory import RunDirectory, reason_of, unless_full
 from secateurs.recipes._environment import commit, environment, versions
 from secateurs.recipes._part import Part
+from secateurs.recipes._pictures import draw_run
 from secateurs.recipes._session import Session, open_session
 from secateurs.recipes._summary import summarise
 from secateurs.recipes._tracked import tracked, tracking_facts
@@ -123,7 +123,7 @@ def _carry_out(session: Session) -> None:
     results = {step.name: directory.entry(step.name)["results"] for step in session.steps}
     directory.state["summary"] = summarise(session.steps, results)
     directory.save()
-    _draw(session)
+    draw_run(directory.path, session.notify)
 
 
 def _close(session: Session, step: Step) -> None:
@@ -132,15 +132,3 @@ def _close(session: Session, step: Step) -> None:
     if _distributed.is_first():
         remove_checkpoint(session.directory.folder(step.name) / CHECKPOINT_FILE)
     _distributed.barrier()
-
-
-def _draw(session: Session) -> None:
-    """The pictures; a run without the plotting library is a whole run all the same."""
-    if not _distributed.is_first():
-        return
-    from secateurs.reporting import write_plots
-
-    try:
-        write_plots(session.directory.path)
-    except ConfigError as error:
-        session.notify(f"no pictures: {error}")

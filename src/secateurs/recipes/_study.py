@@ -16,6 +16,7 @@ from secateurs.recipes._lock import locked
 from secateurs.recipes._outlook import Outlook, jobs_of
 from secateurs.recipes._overrides import override
 from secateurs.recipes._part import Part
+from secateurs.recipes._pictures import draw_study
 from secateurs.recipes._progress import StudyProgress
 from secateurs.recipes._ranks import as_rank, starts_ranks
 from secateurs.recipes._reuse import take_over
@@ -105,6 +106,7 @@ def _run_study(recipe: Recipe, out: Path, options: RunOptions) -> dict[str, Any]
         raise
     state["status"] = "finished"
     write_json(out / "run.json", state)
+    draw_study(out, options.notify)
     return state
 
 

@@ -1,7 +1,8 @@
 """What people look at: tables and pictures of run directories. Reads files, never live objects."""
 
-from secateurs.reporting._plots import write_plots
+from secateurs.reporting._catalogue import Entry, catalogue
+from secateurs.reporting._plots import write_plots, write_study
 from secateurs.reporting._record import RunRecord, read_run
 from secateurs.reporting._table import result_lines, result_table
 
-__all__ = ["RunRecord", "read_run", "result_lines", "result_table", "write_plots"]
+__all__ = ["Entry", "RunRecord", "catalogue", "read_run", "result_lines", "result_table", "write_plots", "write_study"]

@@ -36,8 +36,8 @@ def _sizes(run: RunRecord) -> Mapping[str, tuple[int, int]]:
     An axis of a single unit is no axis any more, so later cuts may not name it; what it kept stays.
     """
     sizes: dict[str, tuple[int, int]] = {}
-    for stage in run.stages("prune"):
-        for axis in stage["results"]["axes"]:
+    for stage in run.state.get("stages", []):
+        for axis in (stage.get("results") or {}).get("axes", ()):
             first = sizes.get(axis["name"], (0, axis["size"]))[1]
             sizes[axis["name"]] = (axis["kept"], first)
     return sizes

@@ -1,13 +1,15 @@
-"""The pictures of a run, as files."""
+"""The pictures of a run and of a study, as files."""
 
 from pathlib import Path
 
+from secateurs._files import write_text
 from secateurs.reporting._figure import save_figure
 from secateurs.reporting._kept_plot import kept_figure
+from secateurs.reporting._masks import mask_figure, mask_rows, mask_table, rates_figure
 from secateurs.reporting._record import read_run
 from secateurs.reporting._training_plot import training_figure
 
-__all__ = ["write_plots"]
+__all__ = ["write_plots", "write_study"]
 
 
 def write_plots(path: Path) -> tuple[Path, ...]:
@@ -21,6 +23,24 @@ def write_plots(path: Path) -> tuple[Path, ...]:
     written = []
     if run.epochs:
         written.append(save_figure(training_figure(run), path / "plots" / "training.png"))
-    if run.stages("prune"):
+    if any("axes" in (stage.get("results") or {}) for stage in run.state.get("stages", [])):
         written.append(save_figure(kept_figure(run), path / "plots" / "kept.png"))
     return tuple(written)
+
+
+def write_study(path: Path) -> tuple[Path, ...]:
+    """Draw what the runs of the study in `path` show side by side; returns the files, maybe none.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+        FileError: no run directory.
+    """
+    study = read_run(path)
+    rows = mask_rows(study)
+    if not rows:
+        return ()
+    write_text(path / "masks.md", mask_table(rows))
+    return (
+        save_figure(mask_figure(study, rows), path / "plots" / "masks.png"),
+        save_figure(rates_figure(study, rows), path / "plots" / "layer_rates.png"),
+    )

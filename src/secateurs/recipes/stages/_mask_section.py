@@ -36,11 +36,6 @@ def mask_results(masks: UnitMasks | None) -> dict[str, Any]:
         return {}
     units = sum(kept.numel() for kept in masks.units.values())
     left = sum(int(kept.sum()) for kept in masks.units.values())
-    return {
-        "mask": {
-            "origin": masks.origin,
-            "asked": masks.options.rate,
-            "removed": 1 - left / units,
-            "layers": masks.rates,
-        }
-    }
+    said = {name: getattr(masks.options, name) for name in ("granularity", "scope", "rank", "signed")}
+    found = {"origin": masks.origin, "asked": masks.options.rate, "removed": 1 - left / units, "layers": masks.rates}
+    return {"mask": found | said}

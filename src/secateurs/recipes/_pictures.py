@@ -1,0 +1,32 @@
+"""The pictures that a run or a study ends with."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from secateurs import _distributed
+from secateurs._errors import ConfigError
+
+__all__ = ["draw_run", "draw_study"]
+
+
+def draw_run(path: Path, notify: Callable[[str], None]) -> None:
+    """Those of one run; without the plotting library it is a whole run all the same."""
+    from secateurs.reporting import write_plots
+
+    _draw(write_plots, path, notify)
+
+
+def draw_study(path: Path, notify: Callable[[str], None]) -> None:
+    """Those that compare the runs of a study."""
+    from secateurs.reporting import write_study
+
+    _draw(write_study, path, notify)
+
+
+def _draw(write: Callable[[Path], object], path: Path, notify: Callable[[str], None]) -> None:
+    if not _distributed.is_first():
+        return
+    try:
+        write(path)
+    except ConfigError as error:
+        notify(f"no pictures: {error}")
