@@ -70,6 +70,7 @@ def mask_figure(study: RunRecord, rows: Sequence[MaskRow]) -> Any:
     known = [row.dense for row in rows if row.dense is not None]
     if known:
         axes.axhline(100 * statistics.fmean(known), color=GREY, linewidth=1, linestyle=":", label="dense")
+    axes.set_xlim(0, 100)
     axes.set_xlabel("units removed, %")
     axes.set_ylabel("test accuracy, %")
     axes.spines[["top", "right"]].set_visible(False)
