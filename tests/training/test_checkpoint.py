@@ -90,6 +90,8 @@ def test_a_truncated_file_is_refused(path: Path) -> None:
         ("history", "[{]", "metadata that cannot be read"),
         ("history", '[{"epoch": 1}]', "metadata that cannot be read"),
         ("identity", "3", "metadata of the wrong form"),
+        ("partial", "[3]", "metadata of the wrong form"),
+        ("partial", '{"step": 1}', "states of random numbers that do not fit"),
     ],
 )
 def test_damaged_metadata_is_refused(path: Path, key: str, value: str, got: str) -> None:
