@@ -23,6 +23,7 @@ test-slow: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/surgery.py
 	$(BIN)/python -m benchmarks.tracing
+	$(BIN)/python -m benchmarks.training
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

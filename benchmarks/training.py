@@ -47,8 +47,8 @@ def speed_section(results: Sequence[Result], rounds: int, steps: int) -> str:
     """Medians and extremes of all rounds."""
     clock = " of the processor's time, the DataLoader in one process" if results[0].setup.cpu_time else ""
     lines = [
-        f"Batch {results[0].setup.batch}, {steps} steps a round, {rounds} rounds in turns after one that does not count,",
-        f"{torch.get_num_threads()} threads. Images/s{clock}, median (least to most); ratios are",
+        f"Batch {results[0].setup.batch}, {steps} steps a round, {rounds} rounds in turns after one that does not",
+        f"count, {torch.get_num_threads()} threads. Images/s{clock}, median (least to most); ratios are",
         "medians of the rounds' ratios.",
         "",
         "| network and format | bare | ours | usual | ours / bare | ours / usual |",

@@ -25,10 +25,14 @@ class Update:
     ) -> None:
         self._trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         self._stepper, self._clip_norm, self._average = stepper, options.clip_norm, average
+        self._graphs = options.cuda_graphs
         self._guard = Guard(model, optimizer, average) if options.nonfinite == "skip" else None
 
     def begin(self) -> None:
         """Before the forward pass."""
+        if self._graphs:
+            # Memory of the last step's replay may be written to again; otherwise torch guesses when a step begins.
+            torch.compiler.cudagraph_mark_step_begin()
         # As None, not zeros: the first gradient is then stored, not added, and the memory is free in the forward pass.
         self._stepper.zero_grad()
         if self._guard is not None:
