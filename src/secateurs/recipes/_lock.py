@@ -18,7 +18,7 @@ try:
 except ImportError:  # not a POSIX system: what the file says must do
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["LOCK_FILE", "locked"]
+__all__ = ["LOCK_FILE", "is_held", "locked"]
 
 LOCK_FILE = ".lock"
 
@@ -82,6 +82,29 @@ def locked(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
                 file.unlink()
             _handles.discard(handle)
             os.close(handle)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a run has `folder` now, as far as its lock says. Only looks: a lock, even a shared one, would refuse
+    the run that starts at that moment. An owner on another machine is believed.
+    """
+    try:
+        content = json.loads((folder / LOCK_FILE).read_text(encoding="utf-8"))
+        owner = _Owner(**content)
+    except (OSError, ValueError, TypeError):
+        return False
+    if owner.host != _Owner.here().host:
+        return True
+    return owner.started == _started(owner.pid) if owner.started else _answers(owner.pid)
+
+
+def _answers(pid: int) -> bool:
+    """Whether a process has that number: all that can be asked where the system tells no more about processes."""
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True
 
 
 def _taken(file: Path, owner: _Owner, notify: Callable[[str], None]) -> int:
