@@ -1,11 +1,8 @@
 """Weights: safetensors files whose header, metadata or content is damaged."""
 
-import json
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from hypothesis import strategies as st
@@ -17,6 +14,7 @@ from secateurs.recipes import load_weights
 from secateurs.surgery import apply, load, save
 from secateurs.surgery._apply import HISTORY
 from tests.fuzz._bytes import damaged
+from tests.fuzz._headers import joined, parts
 from tests.fuzz._sealing import resealed
 from tests.fuzz._target import Target
 from tests.fuzz._trees import Tree, damaged_tree
@@ -68,23 +66,7 @@ def _files() -> list[bytes]:
 _FILES = _files()
 
 
-def _parts(content: bytes) -> tuple[dict[str, Any], bytes]:
-    """Header and data; the metadata and the plans in it, which are JSON in JSON in JSON, as values."""
-    (size,) = struct.unpack("<Q", content[:8])
-    header = json.loads(content[8 : 8 + size])
-    packed = header.get("__metadata__")
-    if packed:
-        inner = json.loads(packed["secateurs"])
-        header["__metadata__"] = {"secateurs": inner | {"plans": json.loads(inner["plans"])}}
-    return header, content[8 + size :]
-
-
-def _joined(header: Any, data: bytes) -> bytes:
-    text = json.dumps(header).encode()
-    return resealed(struct.pack("<Q", len(text)) + text + data)
-
-
-_PARTS = [_parts(content) for content in _FILES]
+_PARTS = [parts(content) for content in _FILES]
 
 
 @dataclass(frozen=True)
@@ -102,16 +84,7 @@ class Case:
             names = sorted(name for name in header if isinstance(header[name], dict) and name != "__metadata__")
             for name in names[: 1 + self.dtype % 3]:
                 header[name]["dtype"] = (*_DTYPES, *_RARE)[self.dtype % len((*_DTYPES, *_RARE))]
-        return _joined(self._packed(header), data)
-
-    def _packed(self, header: Any) -> Any:
-        inner = header.get("__metadata__") if isinstance(header, dict) else None
-        inner = inner.get("secateurs") if isinstance(inner, dict) else None
-        if self.level and isinstance(inner, dict):
-            if self.level > 1 and "plans" in inner:
-                inner["plans"] = json.dumps(inner["plans"])
-            header["__metadata__"]["secateurs"] = json.dumps(inner)
-        return header
+        return joined(header, data, self.level)
 
 
 def _whole(model: nn.Module, folder: Path) -> None:
