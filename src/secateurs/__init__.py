@@ -3,10 +3,12 @@
 from secateurs import criteria, models
 from secateurs._errors import (
     BudgetError,
+    CheckpointWarning,
     ConfigError,
     DataError,
     FileError,
     GraphError,
+    Interrupted,
     PlanError,
     SecateursError,
     TrainingError,
@@ -22,12 +24,14 @@ from secateurs.surgery import Report, Result, apply, load, masked, prune, save
 __all__ = [
     "Axis",
     "BudgetError",
+    "CheckpointWarning",
     "ConfigError",
     "Cost",
     "DataError",
     "FileError",
     "Graph",
     "GraphError",
+    "Interrupted",
     "Latency",
     "Member",
     "Plan",
