@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,26 @@ def test_nothing_is_shown_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[
     run(recipe({**TRAIN, "epochs": 1}), tmp_path / "run")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+def test_an_early_end_is_said_and_makes_what_comes_no_longer(tmp_path: Path) -> None:
+    told: list[str] = []
+    stage = {**TRAIN, "epochs": 30, "lr": 1e-12, "schedule": "constant", "patience": 1}
+    state = run(
+        recipe(stage, data={"name": "digits", "limit": 300, "validation": 0.2}),
+        tmp_path / "run",
+        RunOptions(notify=told.append),
+    )
+    done = state["stages"][0]["results"]["epochs"]
+    assert done < 30
+    assert f"ended after {done} of 30 epochs: no better for 1" in told
+
+
+def test_an_objective_without_scores_has_no_accuracy_in_the_display() -> None:
+    console, clock = terminal(), Hands()
+    progress = StudyProgress(Outlook(JOBS), shown=True, console=console, clock=clock)
+    with progress.stage("a/0", "00-train"), progress.training(epochs=4, steps=2, done=0, at=1) as report:
+        clock.now += 5.0
+        report.epoch(replace(record(0), train_accuracy=None))
+        assert [row.latest for row in progress.rows()] == ["loss 0.500", ""]
+        assert progress.rows()[0].left == 3 * 10.0  # half of the epoch was done before

@@ -129,7 +129,7 @@ class BarReporter:
         pace, last, latest = self._pace, self._last, ""
         if last is not None:
             accuracy = last.train_accuracy if last.validation_accuracy is None else last.validation_accuracy
-            latest = f"loss {last.train_loss:.3f}  accuracy {accuracy:.3f}"
+            latest = f"loss {last.train_loss:.3f}" + ("" if accuracy is None else f"  accuracy {accuracy:.3f}")
         title = f"epoch {min(pace.done + 1, pace.epochs)}/{pace.epochs}"
         return Row(title=title, latest=latest, share=pace.share, left=pace.left)
 

@@ -124,9 +124,8 @@ def _run(
 ) -> tuple[EpochRecord, ...]:
     epochs, keeper = loop.options.epochs, loop.keeper
     history, begun = _resume(loop)
-    with reporting(
-        progress if _distributed.is_first() else False, epochs=epochs, steps=loop.steps, done=len(history)
-    ) as report:
+    shown, at = progress if _distributed.is_first() else False, begun.step if begun is not None else 0
+    with reporting(shown, epochs=epochs, steps=loop.steps, done=len(history), at=at) as report:
         while not _ended(history, loop.options):
             record = loop.run_epoch(len(history), report, begun)
             history, begun = (*history, record), None

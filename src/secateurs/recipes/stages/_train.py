@@ -82,6 +82,8 @@ class TrainStage(StageType, TrainOptions):
                 on_epoch=log,
                 progress=session.part.progress,
             )
+        if len(result.history) < self.epochs:
+            session.notify(f"ended after {len(result.history)} of {self.epochs} epochs: no better for {self.patience}")
         # A kill between a checkpoint and its line leaves the line out; the history has it.
         directory.log_epochs(step.name, [asdict(record) for record in result.history])
         session.save_model(step)
