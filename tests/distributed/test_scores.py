@@ -1,0 +1,19 @@
+"""Scores from each rank's part of the images against scores from all of them."""
+
+import pytest
+
+from tests.distributed import _scores
+from tests.distributed._ranks import run_ranks
+
+
+def test_ranks_score_and_plan_as_one_process() -> None:
+    ranks = run_ranks("tests.distributed._scores", "decided")
+    assert [rank.code for rank in ranks] == [0, 0], ranks[0].errors + ranks[1].errors
+    one, first = _scores.decided(), ranks[0].value
+    assert ranks[1].value == first
+    assert first["removed"] == one["removed"]
+    assert first["removed"]
+    for name, scores in one["scores"].items():
+        assert first["scores"][name] == pytest.approx(scores, rel=1e-12)
+    assert one["heard"] == "nothing"
+    assert "numbers that differ from rank to rank" in first["heard"]
