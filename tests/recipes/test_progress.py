@@ -113,7 +113,7 @@ def test_an_early_end_is_said_and_makes_what_comes_no_longer(tmp_path: Path) -> 
     told: list[str] = []
     stage = {**TRAIN, "epochs": 30, "lr": 1e-12, "schedule": "constant", "patience": 1}
     state = run(
-        recipe(stage, data={"name": "digits", "limit": 300, "validation": 0.2}),
+        recipe(stage, data={"name": "digits", "limit": 300, "validation_ratio": 0.2}),
         tmp_path / "run",
         RunOptions(notify=told.append),
     )
