@@ -11,8 +11,8 @@ _MOST_BYTES = 2**28  # a plan that removes half of a network of 10^11 parameters
 _DEEPEST = 64
 
 
-def parse_json(text: str | bytes) -> Any:
-    """The value that `text` holds.
+def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
+    """The value that `text` holds; NaN and infinities, which JSON has not, only where they are not asked to be out.
 
     Raises:
         ValueError: no JSON, or none that this program writes.
@@ -20,7 +20,8 @@ def parse_json(text: str | bytes) -> Any:
     if not isinstance(text, str | bytes):
         raise ValueError(f"JSON as text wanted, got {type(text).__name__}")
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite)
+        number = _finite if finite else float
+        value = json.loads(text, object_pairs_hook=_object, parse_float=number, parse_constant=number)
     except RecursionError as error:
         raise ValueError(f"more than {_DEEPEST} levels") from error
     _check_depth(value)

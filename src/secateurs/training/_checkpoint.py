@@ -13,6 +13,8 @@ from torch.optim import Optimizer
 from secateurs import _distributed
 from secateurs._errors import FileError, TrainingError
 from secateurs._files import load_tensors, save_tensors
+from secateurs._json import parse_json
+from secateurs.training._checkpoint_check import check_history, check_state
 from secateurs.training._meter import Meter
 from secateurs.training._options import TrainOptions
 from secateurs.training._random import generator_states
@@ -22,6 +24,7 @@ from secateurs.training._spread import fill, spread_like, whole
 __all__ = ["Average", "Identity", "Partial", "Subject", "identify", "load_checkpoint", "save_checkpoint"]
 
 _FORMAT = "secateurs-training-2"
+_DIGITS = 9
 
 Identity = Mapping[str, Any]
 
@@ -131,6 +134,10 @@ def load_checkpoint(path: Path, subject: Subject) -> tuple[tuple[EpochRecord, ..
     _compare(path, _shapes(stored["average"], "average"), _shapes(averaged, "average"))
     values = {name: value for name, value in tensors.items() if name.startswith("optimizer.")} | content.scalars
     state = _optimizer_state(path, values, sum(len(group["params"]) for group in optimizer.param_groups))
+    try:
+        check_state(state, optimizer)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
     partial = _partial(path, content.partial, stored["random"])
     for name, tensor in _model_tensors(model).items():
         fill(tensor, stored["model"][name])
@@ -172,8 +179,10 @@ def _parse(path: Path, metadata: Mapping[str, str]) -> _Content:
     if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:
         raise _damaged(path, "a file without its marks")
     try:
-        plain = {name: json.loads(metadata[name]) for name in ("identity", "history", "partial", "scalars")}
+        names = ("identity", "history", "partial", "scalars")
+        plain = {name: parse_json(metadata[name], finite=False) for name in names}
         history = tuple(EpochRecord(**record) for record in plain["history"])
+        check_history(history)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, f"metadata that cannot be read: {error}") from error
     mappings = (plain["identity"], plain["scalars"], plain["partial"] or {})
@@ -204,7 +213,7 @@ def _optimizer_state(path: Path, values: Mapping[str, Any], parameters: int) -> 
     for name, value in values.items():
         _, _, rest = name.partition(".")
         index, _, key = rest.partition(".")
-        if not index.isdecimal() or int(index) >= parameters:
+        if not index.isdecimal() or len(index) > _DIGITS or int(index) >= parameters:
             raise _damaged(path, f"optimizer state {name!r} for {parameters} parameters")
         state.setdefault(int(index), {})[key] = value
     return state
