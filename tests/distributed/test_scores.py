@@ -6,6 +6,7 @@ from tests.distributed import _scores
 from tests.distributed._ranks import run_ranks
 
 
+@pytest.mark.slow
 def test_ranks_score_and_plan_as_one_process() -> None:
     ranks = run_ranks("tests.distributed._scores", "decided")
     assert [rank.code for rank in ranks] == [0, 0], ranks[0].errors + ranks[1].errors

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from secateurs._errors import ConfigError
 from secateurs._sharding import counted, part, weight
-from secateurs.data import Augment, Batches, BatchOptions, ImageSet
+from secateurs.data import Augment, Batches, BatchOptions, ImageSet, StreamedBatches
 
 
 @settings(deadline=None, derandomize=True)
@@ -36,11 +36,14 @@ def test_the_mean_of_weighted_means_is_the_mean(total: int, world: int) -> None:
 
 @pytest.mark.parametrize("drop_last", [False, True])
 @pytest.mark.parametrize("world", [2, 3, 5])
-def test_sharded_batches_give_what_whole_ones_give(world: int, drop_last: bool) -> None:
+@pytest.mark.parametrize("kind", [Batches, StreamedBatches])
+def test_sharded_batches_give_what_whole_ones_give(
+    kind: type[Batches | StreamedBatches], world: int, drop_last: bool
+) -> None:
     images = _images(23)
     options: dict[str, Any] = {"shuffle": True, "augment": Augment(crop=1, flip=True), "drop_last": drop_last}
     whole = _batches(images, BatchOptions(**options))
-    parts = [_batches(images, BatchOptions(**options, shard=(rank, world))) for rank in range(world)]
+    parts = [_batches(images, BatchOptions(**options, shard=(rank, world)), kind) for rank in range(world)]
     for source in (whole, *parts):
         source.set_epoch(3)
     assert {len(each) for each in parts} == {len(whole)}
@@ -65,5 +68,7 @@ def _images(count: int) -> ImageSet:
     return ImageSet(images=pixels, labels=torch.arange(count) % 3, indices=torch.arange(count), classes=("a", "b", "c"))
 
 
-def _batches(images: ImageSet, options: BatchOptions) -> Batches:
-    return Batches(images, batch_size=5, mean=[0.5], std=[0.25], seed=7, options=options)
+def _batches(
+    images: ImageSet, options: BatchOptions, kind: type[Batches | StreamedBatches] = Batches
+) -> Batches | StreamedBatches:
+    return kind(images, batch_size=5, mean=[0.5], std=[0.25], seed=7, options=options)
