@@ -58,7 +58,7 @@ def run(recipe: Recipe, out: Path, options: RunOptions | None = None) -> dict[st
         return launch(recipe, out, options)
     with interruptible(), as_rank(recipe, out, options) as (out, options), locked(out, options.notify):
         state = _run_alone(recipe, out, options) if alone else _run_study(recipe, out, options)
-    for place in where_to_look(trackers_section(recipe.trackers), out):
+    for place in where_to_look(trackers_section(recipe.trackers), out, study=not alone):
         options.notify(f"tracked: {place}")
     return state
 

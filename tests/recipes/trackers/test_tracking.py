@@ -11,7 +11,7 @@ import pytest
 from secateurs import SecateursError
 from secateurs.recipes import RunOptions, parse, run
 from secateurs.recipes.stages import expand
-from secateurs.recipes.trackers import About, Status, Tracking, _tracking
+from secateurs.recipes.trackers import About, Status, Tracking, _tracking, trackers_section, where_to_look
 from secateurs.recipes.trackers._base import Tracker, flat, numbers
 from secateurs.recipes.trackers._courier import Courier
 from tests.recipes._studies import PRUNE, TRAIN, config, epochs, read_json, recipe
@@ -197,8 +197,6 @@ def test_a_list_and_a_mapping_say_the_same(said: Any, names: list[str]) -> None:
 
 
 def _tracking_names(checked: Any) -> list[str]:
-    from secateurs.recipes.trackers import trackers_section
-
     return list(trackers_section(checked.trackers).names)
 
 
@@ -214,6 +212,20 @@ def _tracking_names(checked: Any) -> list[str]:
 def test_what_makes_no_sense_is_refused(said: Any, message: str) -> None:
     with pytest.raises(SecateursError, match=message):
         parse(config(TRAIN, trackers=said), source="small.yaml")
+
+
+def test_where_to_look_fits_runs_and_studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    said = {"tensorboard": {}, "mlflow": {}, "wandb": {"mode": "offline"}}
+    section = trackers_section(parse(config(TRAIN, trackers=said), source="small.yaml").trackers)
+    assert where_to_look(section, tmp_path, study=False) == [
+        f"tensorboard --logdir {tmp_path}",
+        f"mlflow ui --backend-store-uri sqlite:///{tmp_path}/mlflow.db",
+        f"wandb sync {tmp_path}/wandb/offline-run-*",
+    ]
+    assert where_to_look(section, tmp_path, study=True)[2] == f"wandb sync {tmp_path}/*/*/wandb/offline-run-*"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
+    assert where_to_look(section, tmp_path, study=False)[1] == "http://host:5000"
 
 
 def test_nested_values_become_paths() -> None:

@@ -34,7 +34,7 @@ def check_trackers(section: TrackersSection) -> None:
         _check_key(section.wandb)
 
 
-def where_to_look(section: TrackersSection, home: Path) -> list[str]:
+def where_to_look(section: TrackersSection, home: Path, *, study: bool) -> list[str]:
     """Where what was tracked can be seen: an address or a command for each tracker."""
     found = []
     if section.tensorboard is not None:
@@ -43,7 +43,7 @@ def where_to_look(section: TrackersSection, home: Path) -> list[str]:
         uri = mlflow_uri(section.mlflow, home)
         found.append(uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}")
     if section.wandb is not None and wandb_mode(section.wandb) == "offline":
-        found.append(f"wandb sync {home}/wandb/offline-run-*")
+        found.append(f"wandb sync {home}/{'*/*/' if study else ''}wandb/offline-run-*")
     return found
 
 
