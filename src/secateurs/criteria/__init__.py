@@ -1,5 +1,6 @@
 """Which units matter: criteria, their scores, and criteria by name."""
 
+from secateurs.criteria._contribution import Contribution
 from secateurs.criteria._criterion import Criterion, Loss, check_graph
 from secateurs.criteria._edge_popup import EdgePopup
 from secateurs.criteria._magnitude import Magnitude
@@ -8,6 +9,7 @@ from secateurs.criteria._registry import build, names, register
 from secateurs.criteria._scores import Scores
 
 __all__ = [
+    "Contribution",
     "Criterion",
     "EdgePopup",
     "Loss",
