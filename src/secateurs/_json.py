@@ -12,7 +12,7 @@ _DEEPEST = 64
 
 
 def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
-    """The value that `text` holds; NaN and infinities, which JSON has not, only where they are not asked to be out.
+    """The value that `text` holds; with NaN and infinities, which JSON itself has not, where `finite` is off.
 
     Raises:
         ValueError: no JSON, or none that this program writes.

@@ -14,7 +14,7 @@ from secateurs import _distributed
 from secateurs._errors import FileError, TrainingError
 from secateurs._files import load_tensors, save_tensors
 from secateurs._json import parse_json
-from secateurs.training._checkpoint_check import check_history, check_state
+from secateurs.training._checkpoint_check import check_generators, check_history, check_state
 from secateurs.training._meter import Meter
 from secateurs.training._options import TrainOptions
 from secateurs.training._random import generator_states
@@ -136,6 +136,8 @@ def load_checkpoint(path: Path, subject: Subject) -> tuple[tuple[EpochRecord, ..
     state = _optimizer_state(path, values, sum(len(group["params"]) for group in optimizer.param_groups))
     try:
         check_state(state, optimizer)
+        if content.partial is not None:
+            check_generators(stored["random"])
     except ValueError as error:
         raise _damaged(path, str(error)) from error
     partial = _partial(path, content.partial, stored["random"])

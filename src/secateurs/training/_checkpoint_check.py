@@ -2,22 +2,25 @@
 
 import inspect
 import math
+import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from secateurs.training._records import EpochRecord
 
-__all__ = ["check_history", "check_state"]
+__all__ = ["check_generators", "check_history", "check_state"]
 
 _NUMBERS = ("lr", "train_loss", "seconds", "images_per_second")
 _MAYBE = ("train_accuracy", "validation_loss", "validation_accuracy")
 # How a device computes, not what; they would ask for a device that the sample is not on.
 _DEVICE = frozenset({"foreach", "fused", "capturable", "differentiable"})
 _SHAPE = (2, 3)
+_GENERATORS = ("torch", "python", "python_gauss", "numpy", "numpy_gauss")
 
 
 def check_history(history: Sequence[EpochRecord]) -> None:
@@ -33,6 +36,33 @@ def check_history(history: Sequence[EpochRecord]) -> None:
         right = all(type(value) is int for value in whole) and all(type(value) in (int, float) for value in numbers)
         if not right or record.epoch != number or not isinstance(record.precision, str):
             raise ValueError(f"record {number} of no training")
+
+
+def check_generators(states: Mapping[str, Tensor]) -> None:
+    """Refuse states of random numbers that no generator takes; tried on generators that nobody uses.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    for prefix in {name.rpartition(".")[0] for name in states} | {""}:
+        dot = f"{prefix}." if prefix else ""
+        own = {name: states[f"{dot}{name}"] for name in _GENERATORS if f"{dot}{name}" in states}
+        try:
+            _try_generators(own)
+        except (LookupError, TypeError, RuntimeError, OverflowError) as error:
+            raise ValueError(f"states of random numbers that do not fit: {error}") from error
+
+
+def _try_generators(own: Mapping[str, Tensor]) -> None:
+    torch.Generator().set_state(own["torch"])
+    gauss = own["python_gauss"].tolist()
+    random.Random().setstate((3, tuple(own["python"].tolist()), gauss[0] if gauss else None))
+    *words, position, has_gauss = own["numpy"].tolist()
+    # NumPy does not look, and would read behind its words.
+    if not 0 <= position <= len(words) or has_gauss not in (0, 1):
+        raise ValueError(f"position {position} of random numbers")
+    keys = np.array(words, dtype=np.uint32)
+    np.random.RandomState().set_state(("MT19937", keys, position, has_gauss, own["numpy_gauss"].item()))
 
 
 def check_state(state: Mapping[int, Mapping[str, Any]], optimizer: Optimizer) -> None:
