@@ -66,7 +66,8 @@ class ScoresStage(TrainStage):
             units = {name: kept.cpu() for name, kept in popup.units().items()}
         finally:
             popup.close()
-        session.masks = UnitMasks(units=units, options=popup.options, origin="learned")
+        origin = "learned" if self.sign else "learned without sign"
+        session.masks = UnitMasks(units=units, options=popup.options, origin=origin)
         apply_masks(session.model, session.masks.weights(graph))
         session.masks.save(session.directory.folder(step.name) / MASKS_FILE)
 

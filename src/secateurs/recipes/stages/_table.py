@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from secateurs.recipes._section import STRICT, Count
+from secateurs.recipes._section import STRICT
 from secateurs.recipes.stages._base import Step
 from secateurs.recipes.stages._compact import CompactStage
 from secateurs.recipes.stages._finetune import FinetuneStage
@@ -24,7 +24,8 @@ class RepeatStage(BaseModel):
 
     model_config = STRICT
     type: Literal["repeat"]
-    times: Count
+    times: Annotated[int, Field(ge=0)]
+    """0 leaves them out; a variant may bring them back."""
     stages: tuple["Stage", ...] = Field(min_length=1)
 
 
