@@ -1,8 +1,10 @@
 import math
+from dataclasses import replace
 from typing import Literal
 
 import pytest
 
+from secateurs._errors import ConfigError
 from secateurs.training import TrainOptions, learning_rate
 
 
@@ -64,3 +66,28 @@ def test_training_no_longer_than_its_warmup_only_grows(
 ) -> None:
     options = TrainOptions(epochs=1, lr=1.0, schedule=schedule, warmup_epochs=warmup_epochs)
     assert rates(options, 4) == pytest.approx([step / (4 * warmup_epochs) for step in (1, 2, 3, 4)])
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        TrainOptions(epochs=9, schedule="cosine", warmup_epochs=3),
+        TrainOptions(epochs=9, schedule="step", milestones=(2, 5), warmup_epochs=1),
+        TrainOptions(epochs=9, schedule="list", rates=((0, 0.3), (4, -1.0), (6, 0.2))),
+        TrainOptions(epochs=9, schedule="constant"),
+    ],
+    ids=lambda options: str(options.schedule),
+)
+def test_parts_of_a_schedule_are_the_whole(whole: TrainOptions) -> None:
+    parts = [
+        replace(whole, epochs=epochs, first_epoch=first, schedule_epochs=9)
+        for first, epochs in [(0, 2), (2, 4), (6, 3)]
+    ]
+    assert [rate for part in parts for rate in rates(part, 3)] == rates(whole, 3)
+
+
+def test_a_schedule_that_ends_before_the_training_is_refused() -> None:
+    with pytest.raises(ConfigError, match="schedule_epochs.*at least 7"):
+        TrainOptions(epochs=4, first_epoch=3, schedule_epochs=6)
+    with pytest.raises(ConfigError, match="first_epoch"):
+        TrainOptions(first_epoch=-1)

@@ -25,6 +25,9 @@ class TrainOptions:
         milestones: epochs (0-based) from whose first step on the rate is multiplied by `gamma`.
         rates: pairs (epoch, rate) for schedule "list", the first at epoch 0: from the epoch's first step on the
             rate is that, or `gamma` times the one before where it is -1. `lr` then has no say.
+        first_epoch: epochs of the schedule that earlier trainings have gone through; milestones, rates and warm-up
+            count from the beginning of the schedule.
+        schedule_epochs: epochs that the whole schedule has; None for `first_epoch` and those of this training.
         warmup_epochs: epochs over which the rate grows linearly from its first step; a shorter training ends
             while it grows.
         label_smoothing: share of the target spread evenly over all classes, 0 to 1.
@@ -65,6 +68,8 @@ class TrainOptions:
     milestones: tuple[int, ...] = ()
     rates: tuple[tuple[int, float], ...] = ()
     gamma: float = 0.1
+    first_epoch: int = 0
+    schedule_epochs: int | None = None
     warmup_epochs: int = 0
     label_smoothing: float = 0.0
     clip_norm: float | None = None
@@ -117,6 +122,10 @@ class TrainOptions:
             _require(self.momentum > 0, "nesterov", "momentum above 0 with nesterov", self.momentum)
 
     def _check_schedule(self) -> None:
+        end = self.first_epoch + self.epochs
+        _require(self.first_epoch >= 0, "first_epoch", "at least 0", self.first_epoch)
+        long = self.schedule_epochs is None or self.schedule_epochs >= end
+        _require(long, "schedule_epochs", f"at least {end}, where this training ends", self.schedule_epochs)
         if self.schedule == "step":
             _require(bool(self.milestones), "milestones", "at least one epoch with schedule 'step'", self.milestones)
         if self.schedule != "list":

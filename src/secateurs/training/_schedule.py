@@ -17,13 +17,17 @@ def learning_rate(options: TrainOptions, epoch: int, step: int, steps_per_epoch:
     - step: lr gamma^(milestones passed), counted from epoch 0, also during the warm-up;
     - list: the last rate of `rates` whose epoch has begun, times the warm-up's factor (s + 1) / W;
     - constant: lr.
+
+    A training that is a part of a longer schedule begins at its `first_epoch`, with `schedule_epochs` in all.
     """
+    epoch += options.first_epoch
     now = epoch * steps_per_epoch + step
     warmup = options.warmup_epochs * steps_per_epoch
     ramp = min((now + 1) / warmup, 1.0) if warmup else 1.0
     if options.schedule == "cosine":
         # A loader that gives more batches than its length says must not raise the rate again.
-        remaining = max(options.epochs * steps_per_epoch - warmup, 1)
+        epochs = options.schedule_epochs or options.first_epoch + options.epochs
+        remaining = max(epochs * steps_per_epoch - warmup, 1)
         after = min(max(now - warmup, 0) / remaining, 1.0)
         return options.lr * ramp * (1 + math.cos(math.pi * after)) / 2
     if options.schedule == "step":
