@@ -18,6 +18,6 @@ def error_values(error: SecateursError) -> dict[str, str]:
 def error_from(values: Mapping[str, str]) -> SecateursError:
     """The error that `error_values` was given, perhaps in another process."""
     kind = getattr(_errors, values["kind"], None)
-    known = isinstance(kind, type) and issubclass(kind, SecateursError)
+    chosen = kind if isinstance(kind, type) and issubclass(kind, SecateursError) else SecateursError
     where, wanted, got, cure = (values[part] for part in _PARTS)
-    return (kind if known else SecateursError)(where, wanted=wanted, got=got, cure=cure)
+    return chosen(where, wanted=wanted, got=got, cure=cure)

@@ -25,8 +25,7 @@ def weight(total: int, shard: Shard) -> float:
     world = shard[1]
     if total < world:
         return 1.0
-    own = part(total, shard)
-    return (own.stop - own.start) * world / total
+    return _size(total, shard) * world / total
 
 
 def counted(total: int, shard: Shard) -> int:
@@ -34,8 +33,11 @@ def counted(total: int, shard: Shard) -> int:
     rank, world = shard
     if total < world:
         return total if rank == 0 else 0
-    own = part(total, shard)
-    return own.stop - own.start
+    return _size(total, shard)
+
+
+def _size(total: int, shard: Shard) -> int:
+    return len(range(total)[part(total, shard)])
 
 
 def check_shard(shard: Shard) -> None:
