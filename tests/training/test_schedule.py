@@ -87,7 +87,7 @@ def test_parts_of_a_schedule_are_the_whole(whole: TrainOptions) -> None:
 
 
 def test_a_schedule_that_ends_before_the_training_is_refused() -> None:
-    with pytest.raises(ConfigError, match="schedule_epochs.*at least 7"):
+    with pytest.raises(ConfigError, match=r"schedule_epochs.*at least 7"):
         TrainOptions(epochs=4, first_epoch=3, schedule_epochs=6)
     with pytest.raises(ConfigError, match="first_epoch"):
         TrainOptions(first_epoch=-1)
