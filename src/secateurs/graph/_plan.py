@@ -207,8 +207,7 @@ class Plan:
                     for entry in content.get("renumbered", [])
                 ),
                 scatters=tuple(
-                    Scatter(**{**scatter, "kept": integers(scatter["kept"])})
-                    for scatter in content.get("scatters", [])
+                    Scatter(**{**scatter, "kept": integers(scatter["kept"])}) for scatter in content.get("scatters", [])
                 ),
                 replaced=tuple(map(_text, content["replaced"])),
                 shapes={str(k): integers(v) for k, v in content["shapes"].items()},
