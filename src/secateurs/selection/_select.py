@@ -1,7 +1,7 @@
 """From scores to a plan."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Literal, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -10,14 +10,14 @@ from torch import Tensor
 from secateurs._errors import PlanError
 from secateurs._nearest import nearest_hint
 from secateurs.criteria import check_graph
-from secateurs.graph import Axis, Graph, Kind, Plan
+from secateurs.graph import Axis, Graph, Plan
 from secateurs.selection._budget import Budget
 from secateurs.selection._candidates import Candidate, Limits, candidates
-from secateurs.selection._patterns import protected_axes
 from secateurs.selection._ratios import axis_ratios, counts_by_ratio
 from secateurs.selection._search import fewest, give_back
 from secateurs.selection._spared import Spare
 from secateurs.selection._steps import Steps, global_steps, layerwise_steps
+from secateurs.selection._taking_part import taking_part
 
 __all__ = ["select"]
 
@@ -67,7 +67,7 @@ def select(
     """
     check_graph(graph)
     limits = Limits(floor=floor, multiple_of=multiple_of)
-    axes = _taking_part(graph, protected_axes(graph, protect), kinds)
+    axes = _some(graph, taking_part(graph, protect, kinds))
     found = candidates(graph, scores, axes, limits)
     counting = _Counting(graph, axes, Spare(graph, found))
     budget = None if remove is None else Budget(remove, counting.figures(counting.nothing))
@@ -122,17 +122,7 @@ def _lowest(found: Sequence[Candidate], counts: Sequence[int], counting: _Counti
     return removed
 
 
-def _taking_part(graph: Graph, protected: Collection[str], kinds: Iterable[str] | None) -> tuple[Axis, ...]:
-    known = get_args(Kind)
-    wanted = set(known) - {"branch"} if kinds is None else {kinds} if isinstance(kinds, str) else set(kinds)
-    for kind in sorted(wanted, key=str):
-        if kind not in known:
-            cure = nearest_hint(kind, known, "Take one of these.")
-            raise PlanError("kinds", wanted=f"one of {', '.join(known)}", got=repr(kind), cure=cure)
-    out = {axis.name for axis in graph.axes if axis.kind not in wanted or axis.name in protected}
-    # Axes that are cut by equal shares take part together or not at all.
-    out |= {name for coupling in graph.couplings if out & coupling.shares.keys() for name in coupling.shares}
-    axes = tuple(axis for axis in graph.axes if axis.name not in out)
+def _some(graph: Graph, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
     if not axes:
         got = f"none of the {len(graph.axes)} axes"
         cure = "Loosen protect and kinds; print(graph) lists all axes, and why the rest is fixed."
