@@ -101,6 +101,27 @@ def test_mlflow(tmp_path: Path) -> None:
     assert not (tmp_path / "mlruns").exists()
 
 
+def test_a_kill_while_mlflow_makes_its_tables_leaves_no_half_of_them(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    from mlflow import MlflowClient
+
+    make = (
+        "from pathlib import Path; from secateurs.recipes.trackers import _mlflow; import mlflow; print(flush=True); "
+    )
+    make += f"_mlflow._make_database(Path({str(tmp_path / 'mlflow.db')!r}))"
+    for delay in (0.3, 0.6):
+        with subprocess.Popen(
+            [sys.executable, "-c", make], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(delay)
+            process.kill()
+    subprocess.run([sys.executable, "-c", make], check=True, capture_output=True)
+    found = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}").search_experiments()
+    assert [experiment.name for experiment in found] == ["Default"]
+
+
 def test_mlflow_keeps_the_runs_of_a_study_together(tmp_path: Path) -> None:
     pytest.importorskip("mlflow")
     from mlflow import MlflowClient

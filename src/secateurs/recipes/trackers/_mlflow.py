@@ -12,6 +12,7 @@ from secateurs.recipes.trackers._section import MlflowOptions
 
 __all__ = ["MlflowTracker", "mlflow_uri"]
 
+_FILE = "mlflow.db"
 _ID = "secateurs.id"
 _ENDS = {"finished": "FINISHED", "failed": "FAILED"}
 _LONGEST = 6000  # characters of a parameter's value that MLflow takes
@@ -20,7 +21,23 @@ _MANY = 100  # parameters that it takes in one request
 
 def mlflow_uri(options: MlflowOptions, home: Path) -> str:
     """Where the run is tracked; a study's runs are together."""
-    return options.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home.resolve() / 'mlflow.db'}"
+    return options.uri or os.environ.get("MLFLOW_TRACKING_URI") or _own_uri(home)
+
+
+def _own_uri(home: Path) -> str:
+    return f"sqlite:///{home.resolve() / _FILE}"
+
+
+def _make_database(file: Path) -> None:
+    """Make the tables elsewhere and rename: MLflow refuses for good a file that a kill left with half of them."""
+    from mlflow import MlflowClient
+
+    if file.exists():
+        return
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")  # a resumed run removes such files
+    partial.unlink(missing_ok=True)
+    MlflowClient(tracking_uri=f"sqlite:///{partial}").search_experiments(max_results=1)
+    partial.replace(file)
 
 
 class MlflowTracker:
@@ -38,7 +55,10 @@ class MlflowTracker:
 
         for noisy in ("mlflow", "alembic"):  # making the tables is told at length
             logging.getLogger(noisy).setLevel(logging.WARNING)
-        self._client = MlflowClient(tracking_uri=mlflow_uri(self._options, about.home))
+        uri = mlflow_uri(self._options, about.home)
+        if uri == _own_uri(about.home):
+            _make_database(about.home.resolve() / _FILE)
+        self._client = MlflowClient(tracking_uri=uri)
         experiment = self._experiment(self._options.experiment or about.study, about.home)
         found = self._client.search_runs([experiment], f"tags.`{_ID}` = '{about.id}'")
         if found:
