@@ -17,6 +17,7 @@ from secateurs.surgery._scatter import insert_scatter, scatters_already
 
 __all__ = ["check_fits", "check_values", "copy_model", "cut_model", "cut_tensor", "cuts_by_path", "tensors_of"]
 
+_ROOT = "the model"
 _CURE = "Apply a plan to the model it was made for, before any other cut."
 
 
@@ -35,14 +36,14 @@ def check_fits(model: nn.Module, plan: Plan) -> None:
     for path in plan.replaced:
         module = _module(model, path)
         if type(module) is not nn.MultiheadAttention:
-            raise PlanError(path, wanted="nn.MultiheadAttention", got=type(module).__name__, cure=_CURE)
+            raise PlanError(path or _ROOT, wanted="nn.MultiheadAttention", got=type(module).__name__, cure=_CURE)
     for edit in plan.edits:
         if not _is_inner(edit, plan):
             _check_edit(model, edit)
     for scatter in plan.scatters:
         if scatters_already(_module(model, scatter.path)):
             wanted, got = "a module whose output is not scattered yet", "one that is"
-            raise PlanError(scatter.path, wanted=wanted, got=got, cure=_CURE)
+            raise PlanError(scatter.path or _ROOT, wanted=wanted, got=got, cure=_CURE)
 
 
 def check_values(model: nn.Module, plan: Plan, skip: Container[str] = ()) -> None:
@@ -77,7 +78,7 @@ def _module(model: nn.Module, path: str) -> nn.Module:
     try:
         return module_at(model, path)
     except AttributeError as error:
-        raise PlanError(path, wanted="a module of the model", got="no such module", cure=_CURE) from error
+        raise PlanError(path or _ROOT, wanted="a module of the model", got="no such module", cure=_CURE) from error
 
 
 def _check_edit(model: nn.Module, edit: Edit) -> None:
