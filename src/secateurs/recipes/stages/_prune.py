@@ -14,13 +14,16 @@ from secateurs.recipes._planned import planned
 from secateurs.recipes._section import STRICT, Count, Name, Ratio
 from secateurs.recipes._seeds import stage_seed
 from secateurs.recipes.stages._base import Masking, StageType, Step
-from secateurs.selection import select
+from secateurs.recipes.stages._stop import StopSection, reason_to_stop
+from secateurs.selection import each_axis, select
 from secateurs.surgery import apply
 
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
 
-__all__ = ["CriterionSection", "PruneStage"]
+__all__ = ["Choice", "CriterionSection", "PruneStage"]
+
+Choice = Literal["bottom", "top", "random"]
 
 
 class CriterionSection(BaseModel):
@@ -46,6 +49,16 @@ class PruneStage(StageType, BaseModel):
     """Fraction to remove of each; may be left out only where `scope` gives ratios by axis."""
     scope: Literal["global", "layerwise"] | dict[str, Ratio] = "global"
     """Compare units over the whole model, within each axis, or remove these fractions of these axes."""
+    each_axis: Ratio | None = None
+    """Instead of both, the fraction of its units that every axis loses, rounded up, but never the last unit; where
+    nothing is left to take, nothing is cut."""
+    widths: dict[str, Count] = Field(default_factory=dict)
+    """With `each_axis`: axis names or patterns, and the units that such an axis keeps at least."""
+    choice: Choice = "bottom"
+    """Which units go: those with the lowest scores, those with the highest, to see what scores are worth, or any, by
+    lot and without scores."""
+    stop: StopSection | None = None
+    """When cuts have gone far enough: this one is then left out."""
     protect: tuple[str, ...] = ()
     """Patterns of axes that stay whole, such as `fc*`."""
     floor: Count | Ratio = 1
@@ -61,15 +74,22 @@ class PruneStage(StageType, BaseModel):
 
     @model_validator(mode="after")
     def _says_how_much(self) -> Self:
-        if not self.remove and not isinstance(self.scope, dict):
-            raise ValueError("`remove` (such as {macs: 0.5}), or `scope` with a ratio for each axis")
+        ratios = isinstance(self.scope, dict)
+        if not self.remove and not ratios and self.each_axis is None:
+            raise ValueError("`remove` (such as {macs: 0.5}), `each_axis`, or `scope` with a ratio for each axis")
+        if self.each_axis is not None and (self.remove or ratios or self.floor != 1 or self.multiple_of != 1):
+            raise ValueError("`each_axis` without `remove`, `scope`, `floor` and `multiple_of`")
+        if self.widths and self.each_axis is None:
+            raise ValueError("`widths` only with `each_axis`")
         return self
 
     def describe(self) -> str:
         """The stage in a few words."""
-        asked = self.remove or (self.scope if isinstance(self.scope, dict) else {})
+        each = {} if self.each_axis is None else {"every axis": self.each_axis}
+        asked = self.remove or (self.scope if isinstance(self.scope, dict) else each)
         ratios = ", ".join(f"{100 * ratio:g} % of {name}" for name, ratio in asked.items())
-        return f"remove {ratios} by {self.criterion_section.name}"
+        highest = ", the highest scores" if self.choice == "top" else ""
+        return f"remove {ratios} by {self.criterion_section.name}{highest}"
 
     @property
     def budget(self) -> dict[str, float] | None:
@@ -78,7 +98,9 @@ class PruneStage(StageType, BaseModel):
 
     @property
     def criterion_section(self) -> CriterionSection:
-        """The criterion in its long form."""
+        """The criterion that gives the scores, in its long form."""
+        if self.choice == "random":
+            return CriterionSection(name="random")
         return CriterionSection(name=self.criterion) if isinstance(self.criterion, str) else self.criterion
 
     @property
@@ -94,7 +116,8 @@ class PruneStage(StageType, BaseModel):
         """Score, select, cut, prove; the results for run.json."""
         before, example = figures(session, session.model), (session.example(),)
         graph = trace(session.model, args=example)
-        plan = _plan(session, step, self, graph)
+        stopped = None if self.stop is None else reason_to_stop(session, step, self.stop, before)
+        plan = _plan(session, step, self, graph) if stopped is None else graph.plan({})
         optimizer = held_optimizer(session, step) if self.keep_optimizer else None
         result = apply(session.model, plan, optimizer=optimizer, verify=self.verify, example=example)
         session.model = result.model
@@ -110,10 +133,14 @@ class PruneStage(StageType, BaseModel):
             "removed": removed_fractions(plan, axes),
             "verified": result.report.error,
             "axes": [asdict(axis) for axis in axes],
+            **({} if stopped is None else {"stopped": stopped}),
         }
 
 
 def _plan(session: "Session", step: Step, stage: PruneStage, graph: Graph) -> Plan:
+    scope = _scope(stage, graph)
+    if not scope:
+        return graph.plan({})
     section = stage.criterion_section
     options = dict(section.options)
     if hasattr(criteria.build(section.name, **options), "seed"):
@@ -123,15 +150,24 @@ def _plan(session: "Session", step: Step, stage: PruneStage, graph: Graph) -> Pl
     batches = session.evaluation_batches(session.splits.train, whole=not criterion.reduces)
     scores = criterion(graph, batches=batches, loss=F.cross_entropy)
     _distributed.check_close(f"scores of criterion {section.name!r}", scores)
-    return planned(lambda: _selected(graph, scores, stage))
+    return planned(lambda: _selected(graph, scores, stage, scope))
 
 
-def _selected(graph: Graph, scores: criteria.Scores, stage: PruneStage) -> Plan:
+def _scope(stage: PruneStage, graph: Graph) -> Literal["global", "layerwise"] | dict[str, float]:
+    """Empty where nothing is left to take."""
+    if stage.each_axis is None:
+        return stage.scope
+    return each_axis(graph, stage.each_axis, widths=stage.widths, protect=stage.protect, kinds=stage.kinds)
+
+
+def _selected(
+    graph: Graph, scores: criteria.Scores, stage: PruneStage, scope: Literal["global", "layerwise"] | dict[str, float]
+) -> Plan:
     return select(
         graph,
-        scores,
+        {name: -values for name, values in scores.items()} if stage.choice == "top" else scores,
         remove=stage.budget,
-        scope=stage.scope,
+        scope=scope,
         protect=stage.protect,
         floor=stage.floor,
         multiple_of=stage.multiple_of,

@@ -15,6 +15,7 @@ from secateurs.recipes.stages._prune import PruneStage
 from secateurs.recipes.stages._random_mask import RandomMaskStage
 from secateurs.recipes.stages._scores import ScoresStage
 from secateurs.recipes.stages._train import TrainStage
+from secateurs.recipes.stages._train_time import TrainTimeStage
 
 __all__ = ["RepeatStage", "Stage", "expand"]
 
@@ -30,8 +31,8 @@ class RepeatStage(BaseModel):
 
 
 Work: TypeAlias = TrainStage | PruneStage | MeasureStage | ScoresStage | RandomMaskStage | FinetuneStage | CompactStage
-"""One row for each type of stage; `repeat` is not carried out, it is written out."""
-Stage: TypeAlias = Annotated[Work | RepeatStage, Field(discriminator="type")]
+"""One row for each type of stage; `repeat` and `train_time` are not carried out, they are written out."""
+Stage: TypeAlias = Annotated[Work | RepeatStage | TrainTimeStage, Field(discriminator="type")]
 RepeatStage.model_rebuild()
 
 _MOST_STEPS = 10_000
@@ -59,5 +60,7 @@ def _flat(stages: Sequence[Stage]) -> Iterator[Work]:
         if isinstance(stage, RepeatStage):
             for _ in range(stage.times):
                 yield from _flat(stage.stages)
+        elif isinstance(stage, TrainTimeStage):
+            yield from stage.stages()
         else:
             yield stage
