@@ -130,14 +130,18 @@ class Plan:
         """The positions that stay, one int64 tensor per dim, for any parameter or buffer path.
 
         Raises:
-            PlanError: the model has no such parameter or buffer.
+            PlanError: the model has no such parameter or buffer, or one whose positions do not fit into memory.
         """
         canonical = self.aliases.get(path, path)
         if canonical not in self.shapes:
             raise PlanError(
                 path, wanted="a parameter or buffer of the planned model", got="an unknown path", cure="Check the name."
             )
-        kept = [torch.arange(size) for size in self.shapes[canonical]]
+        try:
+            kept = [torch.arange(size) for size in self.shapes[canonical]]
+        except RuntimeError as error:  # a plan from a file may claim any size; a model of that size tells
+            shape, cure = self.shapes[canonical], "Check the plan against its model by apply."
+            raise PlanError(path, wanted="a tensor that fits into memory", got=f"shape {shape}", cure=cure) from error
         for cut in self.cuts:
             if cut.path == canonical:
                 stays = torch.ones(cut.size, dtype=torch.bool)

@@ -139,6 +139,7 @@ def parse(config: Any, *, source: str, changes: Mapping[str, Any] | None = None)
         ConfigError: an unknown key (with the nearest right one) or a wrong value, with its YAML path.
     """
     check_plain(config, source=source)
+    check_plain(changes or {}, source="the overrides")
     if isinstance(config, dict):
         config = override(config, changes or {})
     recipe = validate(Recipe, config, source=source)

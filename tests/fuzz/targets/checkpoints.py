@@ -105,6 +105,6 @@ _BYTES = st.integers(0, len(_FILES) - 1).flatmap(
 )
 
 TARGETS: Mapping[str, Target] = {
-    "checkpoint header": Target(cases=_CASES, check=_header, fast=60),
-    "checkpoint bytes": Target(cases=_BYTES, check=_damaged, fast=60),
+    "checkpoint header": Target(cases=_CASES, check=_header, fast=50),
+    "checkpoint bytes": Target(cases=_BYTES, check=_damaged, fast=50),
 }

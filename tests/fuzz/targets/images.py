@@ -285,11 +285,11 @@ _SCHEMAS = st.builds(
 
 TARGETS: Mapping[str, Target] = {
     "image bytes": Target(cases=damaged(_FILES, most=4), check=_image, fast=100),
-    "parquet bytes": Target(cases=damaged(_PARQUETS, most=3), check=_parquet),
+    "parquet bytes": Target(cases=damaged(_PARQUETS, most=3), check=_parquet, fast=60),
     "parquet schema": Target(cases=_SCHEMAS, check=_schema, fast=60),
     "image folder": Target(
         cases=st.tuples(st.sampled_from((0, 0, 1, 1, 2)), st.lists(_ENTRIES, min_size=4, max_size=16), _OPTIONS),
         check=_folder,
-        fast=60,
+        fast=50,
     ),
 }

@@ -123,7 +123,7 @@ _OVERRIDES = st.tuples(
 
 TARGETS: Mapping[str, Target] = {
     "recipe text": Target(
-        cases=st.one_of(damaged([*_TEXTS, _FULL.encode()]), damaged(_BOMBS, most=2)), check=_text, fast=80
+        cases=st.one_of(damaged([*_TEXTS, _FULL.encode()]), damaged(_BOMBS, most=2)), check=_text, fast=60
     ),
     "recipe values": Target(cases=damaged_tree(_VALUES), check=_value),
     "recipe overrides": Target(cases=_OVERRIDES, check=_override),
