@@ -23,7 +23,7 @@ _MISSING = {"missing", "missing_argument", "missing_keyword_only_argument"}
 def validate(kind: type[T], value: Any, *, source: str) -> T:
     """`value`, as read from YAML, checked and turned into a `kind`; `source` names the file in errors."""
     check_plain(value, source=source)
-    adapter = _adapter(kind)
+    adapter: TypeAdapter[T] = _adapter(kind)
     # Through JSON, because there strict types still take a list for a tuple and text for a path.
     text = json.dumps(value, default=str)
     try:
@@ -33,12 +33,12 @@ def validate(kind: type[T], value: Any, *, source: str) -> T:
 
 
 @lru_cache(maxsize=8)
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
 @lru_cache(maxsize=8)
-def _schema(kind: type[T]) -> Mapping[str, Any]:
+def _schema(kind: Any) -> Mapping[str, Any]:
     return _adapter(kind).json_schema()
 
 
