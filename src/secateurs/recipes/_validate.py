@@ -23,13 +23,14 @@ _MISSING = {"missing", "missing_argument", "missing_keyword_only_argument"}
 def validate(kind: type[T], value: Any, *, source: str) -> T:
     """`value`, as read from YAML, checked and turned into a `kind`; `source` names the file in errors."""
     check_plain(value, source=source)
-    adapter: TypeAdapter[T] = _adapter(kind)
+    known: Any = kind  # a type is hashable, which type[T] does not tell
+    adapter: TypeAdapter[T] = _adapter(known)
     # Through JSON, because there strict types still take a list for a tuple and text for a path.
     text = json.dumps(value, default=str)
     try:
         return adapter.validate_json(text)
     except ValidationError as error:
-        _raise(error, json.loads(text), _schema(kind), source)
+        _raise(error, json.loads(text), _schema(known), source)
 
 
 @lru_cache(maxsize=8)
