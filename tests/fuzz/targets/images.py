@@ -235,7 +235,7 @@ class Entry:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             file = folder / f"{self.name // 9}{name[self.name % (9 if self.name > 80 else 3)]}"
-            if not file.is_symlink():
+            if not os.path.lexists(file):
                 self._put(file, root)
         except (OSError, ValueError):
             return
