@@ -26,11 +26,13 @@ from tests.surgery._proof import (
 from tests.zoo import ZOO
 
 PRUNABLE = [name for name in ZOO if ZOO[name].axes]
-SMALL = ("mlp", "conv2", "resnet8", "resnet20")
+TABLED = [name for name in TABLE if name != "vae64"]
+"""Networks of the table that are proved; the one left out is vae28 at sixty times its size."""
+SMALL = ("mlp", "conv2", "resnet8", "resnet20", "vae28")
 """Networks of the table that are cut along each axis alone in the fast suite."""
 
 
-@pytest.fixture(scope="module", params=[*PRUNABLE, *[f"table:{name}" for name in TABLE]])
+@pytest.fixture(scope="module", params=[*PRUNABLE, *[f"table:{name}" for name in TABLED]])
 def found(request: pytest.FixtureRequest) -> Case:
     """One model after the other, for all tests in this file."""
     kind, _, name = request.param.rpartition(":")
@@ -59,7 +61,7 @@ def test_each_axis_alone_equals_masked(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in TABLE if name not in SMALL])
+@pytest.mark.parametrize("name", [name for name in TABLED if name not in SMALL])
 def test_each_axis_of_a_large_model_alone_equals_masked(name: str) -> None:
     assert_each_axis(table_case(name))
 

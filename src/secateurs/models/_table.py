@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -16,6 +16,7 @@ from secateurs.models._conv import Conv
 from secateurs.models._imagenet_resnet import ImageNetResNet, PlainBlock, WideEndBlock
 from secateurs.models._mlp import MLP
 from secateurs.models._resnet9 import ResNet9
+from secateurs.models._vae import VAE
 from secateurs.models._vgg import VGG
 
 __all__ = ["TABLE", "ModelEntry", "build", "names"]
@@ -33,6 +34,7 @@ class ModelEntry:
         parameters: the published count, for `classes`, the channels of `input_shape` and default options.
         classes: outputs that the published count is for.
         options: further options of the builder with their defaults.
+        objective: what it is trained for: "classification", or "elbo" for a network that encodes and decodes images.
     """
 
     name: str
@@ -42,6 +44,7 @@ class ModelEntry:
     parameters: int
     classes: int = 10
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({"width": 1.0}))
+    objective: Literal["classification", "elbo"] = "classification"
 
 
 def names() -> tuple[str, ...]:
@@ -88,6 +91,7 @@ _LOTTERY = "Frankle, Carbin: The lottery ticket hypothesis, 2019"
 _HIDDEN = "Ramanujan et al.: What's hidden in a randomly weighted neural network?, 2020"
 _RESNET = "He, Zhang, Ren, Sun: Deep residual learning for image recognition, 2015"
 _PAGE = "Page: How to train your ResNet, 2018"
+_VAE = "Kingma, Welling: Auto-encoding variational Bayes, 2013"
 _VGG = "Simonyan, Zisserman: Very deep convolutional networks for large-scale image recognition, 2014"
 
 
@@ -134,6 +138,18 @@ def _vgg(depth: int, depths: tuple[int, ...], parameters: int) -> ModelEntry:
     )
 
 
+def _vae(size: int, channels: int, parameters: int, **options: Any) -> ModelEntry:
+    return ModelEntry(
+        name=f"vae{size}",
+        builder=partial(VAE, size=size, **options),
+        input_shape=(channels, size, size),
+        paper=_VAE,
+        parameters=parameters,
+        options=MappingProxyType({**options, "size": size}),
+        objective="elbo",
+    )
+
+
 _ENTRIES = (
     ModelEntry(
         name="mlp",
@@ -156,6 +172,8 @@ _ENTRIES = (
     _imagenet_resnet(50, partial(ImageNetResNet, block=WideEndBlock, depths=(3, 4, 6, 3)), 25_557_032),
     _cifar_resnet(56, 853_018),
     _cifar_resnet(110, 1_727_962),
+    _vae(28, 1, 1_443_361, filters=(16, 32), widths=(400, 200), latent=20),
+    _vae(64, 3, 85_183_619, filters=(32, 64), widths=(2048, 4096), latent=100),
     _vgg(11, (1, 1, 2, 2, 2), 9_231_114),
     _vgg(16, (2, 2, 3, 3, 3), 14_728_266),
     _vgg(19, (2, 2, 4, 4, 4), 20_040_522),
