@@ -132,7 +132,7 @@ def test_names_of_data_are_checked_before_anybody_is_asked(name: str, monkeypatc
         raise AssertionError("load_dataset was called")
 
     monkeypatch.setattr(datasets, "load_dataset", asked)
-    with pytest.raises(SecateursError, match=r"data\.name: wanted 'digits', or OWNER/NAME"):
+    with pytest.raises(SecateursError, match=r"data\.name: wanted one of digits, mnist, .*, or OWNER/NAME"):
         load(DataOptions(name=name))
 
 

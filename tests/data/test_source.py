@@ -93,12 +93,36 @@ def test_a_name_that_cannot_be_had_is_one_clear_error(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
     with pytest.raises(
-        DataError, match=r"data\.name: wanted 'digits', or OWNER/NAME .*, got 'digit'\. Did you mean 'digits'\?"
+        DataError,
+        match=r"data\.name: wanted one of digits, mnist, .*, or OWNER/NAME .*, got 'digit'\. Did you mean 'digits'\?",
     ):
         load_held(DataOptions(name="digit"))
     with pytest.raises(DataError, match=r"data\.name=a/b: .*\. Check the name and the network, or give local files"):
         load_held(DataOptions(name="a/b"))
     assert asked == ["a/b"]
+
+
+def test_known_names_are_local_folders_or_what_the_hub_calls_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(tmp_path / "mnist", ["0", "1"], 10)
+    monkeypatch.setenv("SECATEURS_DATA", str(tmp_path))
+    splits = load_held(DataOptions(name="mnist"))
+    assert splits.name == "mnist"
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 20
+    asked: list[str] = []
+
+    def unreachable(name: str, **_: Any) -> None:
+        asked.append(name)
+        raise ConnectionError
+
+    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    with pytest.raises(DataError, match=r"data\.name=uoft-cs/cifar10"):
+        load_held(DataOptions(name="cifar10"))
+    monkeypatch.delenv("SECATEURS_DATA")
+    with pytest.raises(DataError):
+        load_held(DataOptions(name="mnist"))
+    assert asked == ["uoft-cs/cifar10", "ylecun/mnist"]
 
 
 def test_offline_names_are_refused_by_the_library_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

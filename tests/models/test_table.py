@@ -14,6 +14,7 @@ from secateurs._errors import ConfigError
 # Published counts (papers, weight files, the repositories that later work cites), independent of TABLE.
 PUBLISHED = {
     "mlp": 784 * 300 + 300 + 300 * 100 + 100 + 100 * 10 + 10,
+    "fc_head": 3 * 16 * 9 + 16 + 16 * 32 * 9 + 32 + 2048 * 256 + 256 * 128 + 128 * 10,
     "conv2": 4_300_992,
     "conv4": 2_425_024,
     "conv6": 2_261_184,

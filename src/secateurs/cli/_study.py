@@ -1,13 +1,14 @@
 """`demo` and `run`."""
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from secateurs._errors import Interrupted
-from secateurs.cli._console import complain, out, say
+from secateurs.cli._console import choose, complain, out, say
 
 __all__ = ["register"]
 
@@ -75,7 +76,12 @@ def _study(
     if seed is not None:
         changes |= {"seed": seed, "seeds": None}
     path = recipes.find_recipe(name)
-    recipe = recipes.parse(recipes.read_yaml(path), source=str(path), changes=changes)
+    content = recipes.read_yaml(path)
+    choices = recipes.data_choices(content, changes)
+    if choices and sys.stdin.isatty():
+        changes["data.name"] = choose("Data set:", choices)
+        overrides = [*overrides, f"data.name={changes['data.name']}"]
+    recipe = recipes.parse(content, source=str(path), changes=changes)
     where = where or _place(recipe.name, resume)
     try:
         options = recipes.RunOptions(resume=resume, progress=True, notify=say, checkpoint_minutes=minutes)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from secateurs._errors import DataError
 from secateurs._nearest import nearest_hint
 from secateurs.data._hub_name import is_hub_name
+from secateurs.data._known import KNOWN
 
 __all__ = ["DataOptions"]
 
@@ -19,8 +20,9 @@ class DataOptions:
     """Where images come from, what is read, and how it is divided.
 
     Attributes:
-        name: "digits" (scikit-learn's 1,797 handwritten digits, 8x8, no download), or OWNER/NAME of a
-            data set on the Hugging Face hub.
+        name: "digits" (scikit-learn's 1,797 handwritten digits, 8x8, no download); "mnist", "fashion_mnist",
+            "cifar10" or "cifar100", from a folder of that name in the one that the environment variable
+            SECATEURS_DATA names, else from the Hugging Face hub; or OWNER/NAME of any data set there.
         path: instead of `name`: a Parquet file, a folder of Parquet files (train*.parquet, test*.parquet), or
             an image folder (class sub-folders, or train/ and test/ with class sub-folders in each).
         image_column: None for the first column of images.
@@ -79,9 +81,9 @@ class DataOptions:
         if self.name is not None and not is_hub_name(self.name):
             raise DataError(
                 "data.name",
-                wanted="'digits', or OWNER/NAME of the Hugging Face hub",
+                wanted=f"one of {', '.join(KNOWN)}, or OWNER/NAME of the Hugging Face hub",
                 got=repr(self.name),
-                cure=nearest_hint(self.name, ("digits",), "For local files set data.path instead."),
+                cure=nearest_hint(self.name, KNOWN, "For local files set data.path instead."),
             )
         wanted = f"1 to {_LARGEST_SIDE} pixels"
         _check(self.resize is None or 1 <= self.resize <= _LARGEST_SIDE, "resize", wanted, self.resize)

@@ -1,5 +1,6 @@
 """Which source an option means, and which of its splits."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from secateurs._errors import DataError
@@ -7,6 +8,7 @@ from secateurs._nearest import nearest_hint
 from secateurs.data._digits import digits
 from secateurs.data._folder import folder, unreadable
 from secateurs.data._hub import hub
+from secateurs.data._known import HUB_NAMES, local_copy
 from secateurs.data._options import DataOptions
 from secateurs.data._parquet import parquet
 from secateurs.data._split import Source, Split
@@ -21,7 +23,10 @@ def source_of(options: DataOptions) -> Source:
     assert options.name is not None  # DataOptions checked it
     if options.name == "digits":
         return Source(name="digits", where="digits", readers={options.train_split: lambda _: digits()})
-    return hub(options.name, options)
+    copy = local_copy(options.name)
+    if options.name in HUB_NAMES and copy is not None:
+        return replace(_local(copy, options), name=options.name)
+    return hub(HUB_NAMES.get(options.name, options.name), options)
 
 
 def read_splits(source: Source, options: DataOptions) -> tuple[Split, Split | None]:

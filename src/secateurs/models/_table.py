@@ -13,6 +13,7 @@ from secateurs._nearest import nearest_hint
 from secateurs.models._checks import positive_int
 from secateurs.models._cifar_resnet import CifarResNet
 from secateurs.models._conv import Conv
+from secateurs.models._fc_head import FCHead
 from secateurs.models._imagenet_resnet import ImageNetResNet, PlainBlock, WideEndBlock
 from secateurs.models._mlp import MLP
 from secateurs.models._resnet9 import ResNet9
@@ -157,7 +158,15 @@ _ENTRIES = (
         input_shape=(1, 28, 28),
         paper=_LENET,
         parameters=266_610,
-        options=MappingProxyType({"widths": (300, 100), "size": 28}),
+        options=MappingProxyType({"widths": (300, 100), "size": 28, "bias": True}),
+    ),
+    ModelEntry(
+        name="fc_head",
+        builder=FCHead,
+        input_shape=_CIFAR,
+        paper=_LENET,
+        parameters=563_424,
+        options=MappingProxyType({"widths": (256, 128), "size": 32}),
     ),
     _conv(2, _LOTTERY, 4_300_992),
     _conv(4, _LOTTERY, 2_425_024),

@@ -1,6 +1,7 @@
 """Whole studies: one config file, carried out stage by stage in a run directory."""
 
 from secateurs.recipes._config import Recipe, parse, schema
+from secateurs.recipes._for_data import data_choices
 from secateurs.recipes._lock import is_held
 from secateurs.recipes._model import build_model, call_factory, import_factory, load_weights
 from secateurs.recipes._overrides import parse_override
@@ -16,6 +17,7 @@ __all__ = [
     "RunOptions",
     "build_model",
     "call_factory",
+    "data_choices",
     "find_recipe",
     "import_factory",
     "is_held",

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from secateurs._errors import SecateursError
 from secateurs.data import DataOptions
 from secateurs.recipes._batches import BatchesSection
+from secateurs.recipes._for_data import fit_to_data
 from secateurs.recipes._overrides import override
 from secateurs.recipes._plain import check_plain
 from secateurs.recipes._section import STRICT, STRICT_DATACLASS, Count, Name
@@ -87,6 +88,9 @@ class Recipe(BaseModel):
     """What is done, in this order; without a measurement at the end, one is added."""
     variants: dict[Name, dict[str, Any]] | None = Field(default=None, min_length=1)
     """The same recipe with other values: name -> {dotted path: value}."""
+    for_data: dict[str, dict[str, Any]] | None = None
+    """Values that depend on the data set: its name (or its folder's) -> {dotted path: value}. They take their places
+    when the recipe is read; without a data set, one of these is asked for."""
     seeds: tuple[int, ...] | None = Field(default=None, min_length=1)
     """Run everything once with each of these seeds."""
 
@@ -141,7 +145,7 @@ def parse(config: Any, *, source: str, changes: Mapping[str, Any] | None = None)
     check_plain(config, source=source)
     check_plain(changes or {}, source="the overrides")
     if isinstance(config, dict):
-        config = override(config, changes or {})
+        config = fit_to_data(config, changes or {}, source=source)
     recipe = validate(Recipe, config, source=source)
     for name, values in (recipe.variants or {}).items():
         validate(Recipe, override(config, values), source=f"{source}, variant {name}")
