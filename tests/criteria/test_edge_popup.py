@@ -61,7 +61,8 @@ def _by_hand(model: nn.Sequential, data: Data, first: list[Tensor], options: cri
             F.cross_entropy(hidden, y).backward()
             for index, weight in enumerate(used):
                 assert weight.grad is not None
-                gradient = (weight.grad * layers[index].weight.detach().double()).numpy() * np.sign(scores[index])
+                of_mask = (weight.grad * layers[index].weight.detach().double()).numpy().sum(1, keepdims=True)
+                gradient = of_mask * np.sign(scores[index])
                 gradient = gradient + options.weight_decay * scores[index]
                 speed[index] = options.momentum * speed[index] + gradient
                 scores[index] -= options.lr * speed[index]

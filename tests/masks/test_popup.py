@@ -45,6 +45,26 @@ def test_the_gradient_of_a_score_passes_the_mask_with_its_sign(signed: bool, sig
     assert not layer.bias.requires_grad
 
 
+@pytest.mark.parametrize(("granularity", "dims"), [("channel", (1, 2, 3)), ("kernel", (2, 3)), ("weight", ())])
+@pytest.mark.parametrize("through", ["unit", "weight"])
+def test_the_gradient_of_a_unit_reaches_all_its_scores(granularity: Any, dims: tuple[int, ...], through: Any) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 6, 3, bias=False).double()
+    original = layer.weight.detach().clone()
+    popup = EdgePopupMasks(layer, MaskOptions(granularity=granularity), through=through)
+    (scores,) = popup.scores.values()
+    x = torch.randn(2, 3, 7, 7, dtype=torch.float64)
+    layer(x).square().sum().backward()
+    masked = layer.weight.detach().clone().requires_grad_()
+    nn.functional.conv2d(x, masked).square().sum().backward()
+    assert masked.grad is not None
+    of_mask = masked.grad * original
+    if dims and through == "unit":
+        of_mask = of_mask.sum(dims, keepdim=True).expand_as(original)
+    assert scores.grad is not None
+    torch.testing.assert_close(scores.grad, of_mask * scores.detach().sign())
+
+
 def test_the_mask_is_made_anew_at_every_forward_pass() -> None:
     model = _network().eval()
     popup = EdgePopupMasks(model, MaskOptions(granularity="weight", rate=0.5))

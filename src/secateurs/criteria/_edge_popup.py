@@ -26,8 +26,8 @@ _WHO = "criterion 'edge_popup'"
 class EdgePopup(Criterion):
     """Train a score for every weight of the convolutions and linear layers, weights frozen, and rank units by them.
 
-    At every step the units with the lowest scores are masked, and the gradient passes the mask straight through to
-    the scores, with their sign. The score of a unit is the mean of |s| over the weights that produce it, or over
+    At every step the units with the lowest scores are masked, and the gradient passes the mask of a unit straight
+    through to the sum of its weights' |s|. The score of a unit is the mean of |s| over the weights that produce it, or over
     those that read it where no such layer produces it; for `rank` "relevant" it is divided by the same mean of the
     initial scores. Where none reads it either, its parameters' magnitude takes the place, scaled so that the axis has
     the mean score of all. Training is SGD over `batches`, `epochs` times; the model ends as it was.
@@ -39,7 +39,7 @@ class EdgePopup(Criterion):
         scope: of each layer, or of all layers together.
         rank: by scores, or by scores over initial scores.
         epochs: passes over the batches.
-        lr: learning rate; a score of a unit with n weights moves by a share of 1/n of it.
+        lr: learning rate.
         momentum: of SGD.
         weight_decay: of SGD, on the scores.
         seed: of the initial scores.

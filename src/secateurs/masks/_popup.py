@@ -21,26 +21,30 @@ __all__ = ["EdgePopupMasks", "ScoreInit", "initial_scores"]
 ScoreInit = Literal["kaiming", "uniform", "normal", "weights"]
 
 
-class _Scored(nn.Module):
-    """A weight times its mask; the gradient passes the mask as if it were the scores (straight-through).
+_UNIT_DIMS = {"channel": 1, "kernel": 2, "weight": 9, "pattern": 9}
 
-    With `signed` the mask follows the scores themselves, else their absolute values, so that the gradient of a
-    score carries its sign; `sign` False leaves that factor out, as an ablation.
+
+class _Scored(nn.Module):
+    """A weight times its mask; the gradient passes the mask as if it were the score of its unit (straight-through).
+
+    The score of a unit is the sum of the absolute values of its scores, so that the gradient of each carries its sign;
+    of the scores themselves without `sign`. The first `unit_dims` dims count units.
     """
 
     mask: Tensor
     initial: Tensor
 
-    def __init__(self, scores: Tensor, *, sign: bool) -> None:
+    def __init__(self, scores: Tensor, *, sign: bool, unit_dims: int) -> None:
         super().__init__()
         self.scores = nn.Parameter(scores)
         self.register_buffer("initial", scores.detach().clone())
         self.register_buffer("mask", torch.ones_like(scores))
-        self._sign = sign
+        self._sign, self._inner = sign, tuple(range(unit_dims, scores.dim()))
 
     def forward(self, weight: Tensor) -> Tensor:
         # Zero in value, so that the product is exactly the masked weight.
         followed = self.scores.abs() if self._sign else self.scores
+        followed = followed.sum(self._inner, keepdim=True) if self._inner else followed
         return weight * (self.mask + (followed - followed.detach()))
 
 
@@ -73,6 +77,8 @@ class EdgePopupMasks:
         seed: of the initial scores.
         init: "kaiming" uniform with a = sqrt(5), "uniform" on 0..1, standard "normal", or the "weights" themselves.
         sign: False leaves the sign factor out of the straight-through gradient, an ablation.
+        through: every score of a "unit" gets the gradient of the unit's mask, which is that of its score; "weight"
+            gives each the gradient of its own weight alone, so that the scores of a unit drift apart: an ablation.
         graph: of this model; names axes to protect, and tells what belongs to a channel.
 
     Raises:
@@ -87,6 +93,7 @@ class EdgePopupMasks:
         seed: int = 0,
         init: ScoreInit = "kaiming",
         sign: bool = True,
+        through: Literal["unit", "weight"] = "unit",
         graph: Graph | None = None,
     ) -> None:
         self.options, self.active = options, True
@@ -98,7 +105,10 @@ class EdgePopupMasks:
         for parameter in self._frozen:
             parameter.requires_grad_(False)
         signs = sign and not options.signed
-        self._scored = {layer.name: _Scored(_first(layer, seed, init), sign=signs) for layer in self.layers}
+        dims = _UNIT_DIMS[options.granularity] if through == "unit" else _UNIT_DIMS["weight"]
+        self._scored = {
+            layer.name: _Scored(_first(layer, seed, init), sign=signs, unit_dims=dims) for layer in self.layers
+        }
         self._held = [Parametrized(layer.module, "weight", self._scored[layer.name]) for layer in self.layers]
         self._silenced = self._follow(model)
         self._hook = model.register_forward_pre_hook(self._before_forward)

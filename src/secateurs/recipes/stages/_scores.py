@@ -42,6 +42,9 @@ class ScoresStage(TrainStage):
     sign: bool = True
     """False leaves the sign of a score out of its gradient, which pushes negative ones the wrong way: an ablation."""
 
+    through: Literal["unit", "weight"] = "unit"
+    """`unit` gives every score of a unit the gradient of the unit; `weight` that of its own weight: an ablation."""
+
     def describe(self) -> str:
         """The stage in a few words."""
         mask = self.mask
@@ -57,6 +60,7 @@ class ScoresStage(TrainStage):
             seed=stage_seed(session.recipe.seed, step.index),
             init=self.score_init,
             sign=self.sign,
+            through=self.through,
             graph=graph,
         )
         batches = session.training_batches(step, channels_last=self.channels_last)
@@ -66,7 +70,7 @@ class ScoresStage(TrainStage):
             units = {name: kept.cpu() for name, kept in popup.units().items()}
         finally:
             popup.close()
-        origin = "learned" if self.sign else "learned without sign"
+        origin = "learned" + ("" if self.sign else " without sign") + ("" if self.through == "unit" else " by weights")
         session.masks = UnitMasks(units=units, options=popup.options, origin=origin)
         apply_masks(session.model, session.masks.weights(graph))
         session.masks.save(session.directory.folder(step.name) / MASKS_FILE)
