@@ -2,6 +2,7 @@
 
 from secateurs.training._batches import BatchSource
 from secateurs.training._device import resolve_device
+from secateurs.training._elbo import Elbo, ElboEvaluation, evaluate_elbo
 from secateurs.training._evaluate import evaluate
 from secateurs.training._keeper import CheckpointOptions, remove_checkpoint
 from secateurs.training._objective import Classification, Objective
@@ -19,6 +20,8 @@ __all__ = [
     "BatchSource",
     "CheckpointOptions",
     "Classification",
+    "Elbo",
+    "ElboEvaluation",
     "EpochRecord",
     "Evaluation",
     "LineReporter",
@@ -29,6 +32,7 @@ __all__ = [
     "TrainOptions",
     "TrainResult",
     "evaluate",
+    "evaluate_elbo",
     "learning_rate",
     "make_optimizer",
     "remove_checkpoint",
