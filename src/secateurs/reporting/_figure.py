@@ -7,10 +7,11 @@ from typing import Any
 from secateurs._errors import ConfigError
 from secateurs._files import write_bytes
 
-__all__ = ["BLUE", "GREY", "LIGHT", "ORANGE", "new_figure", "save_figure"]
+__all__ = ["BLUE", "COLOURS", "GREY", "LIGHT", "ORANGE", "new_figure", "save_figure"]
 
 # Okabe and Ito, 2008: told apart with any colour vision, and in grey print by their lightness.
 BLUE, ORANGE, GREY, LIGHT = "#0072B2", "#E69F00", "#4D4D4D", "#D9D9D9"
+COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", GREY)
 
 
 def new_figure(width: float, height: float) -> Any:

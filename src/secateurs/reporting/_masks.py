@@ -1,17 +1,15 @@
 """What a study of masks found: accuracy against the fraction removed, and where the removed units were."""
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from secateurs.reporting._figure import BLUE, GREY, ORANGE, new_figure
-from secateurs.reporting._record import RunRecord, read_run
+from secateurs.reporting._figure import COLOURS, GREY, new_figure
+from secateurs.reporting._record import RunRecord, member_runs
 
 __all__ = ["MaskRow", "mask_figure", "mask_rows", "mask_table", "rates_figure"]
 
-_COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", GREY)  # Okabe and Ito, 2008
 _CHOSEN = "learned"
 
 
@@ -48,10 +46,10 @@ class MaskRow:
 def mask_rows(study: RunRecord) -> list[MaskRow]:
     """One row per method and rate, in the order of the study; empty where no run has masks."""
     groups: dict[tuple[str, float], list[tuple[Mapping[str, Any], float, float | None]]] = {}
-    for run in _members(study):
+    for _, run in member_runs(study):
         stages = [stage for stage in run.state.get("stages", []) if "mask" in (stage.get("results") or {})]
         after = (run.state.get("summary") or {}).get("after")
-        if stages and after:
+        if stages and after and "test_accuracy" in after:
             mask = stages[-1]["results"]["mask"]
             groups.setdefault((_method(mask), mask["asked"]), []).append((mask, after["test_accuracy"], _dense(run)))
     return [_row(method, asked, found) for (method, asked), found in groups.items()]
@@ -65,7 +63,7 @@ def mask_figure(study: RunRecord, rows: Sequence[MaskRow]) -> Any:
         places = [100 * row.removed for row in group]
         means, spreads = [100 * row.mean for row in group], [100 * (row.spread or 0) for row in group]
         style = "-" if method.startswith(_CHOSEN) else "--"
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         axes.errorbar(places, means, yerr=spreads, label=method, color=colour, linestyle=style, marker="o", capsize=3)
     known = [row.dense for row in rows if row.dense is not None]
     if known:
@@ -90,7 +88,7 @@ def rates_figure(study: RunRecord, rows: Sequence[MaskRow]) -> Any:
     for panel, rate in zip(panels, rates, strict=True):
         for row in learned:
             if row.asked == rate:
-                colour = _COLOURS[methods.index(row.method) % len(_COLOURS)]
+                colour = COLOURS[methods.index(row.method) % len(COLOURS)]
                 found = [100 * row.layers.get(name, float("nan")) for name in layers]
                 panel.plot(range(len(layers)), found, color=colour, marker=".", label=row.method)
         panel.set_ylim(-3, 103)
@@ -118,13 +116,6 @@ def mask_table(rows: Sequence[MaskRow]) -> str:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in row.layers.items())
         lines.append(f"- {row.method}, asked {row.asked:g}: {shares}")
     return "\n".join(lines) + "\n"
-
-
-def _members(study: RunRecord) -> Iterable[RunRecord]:
-    for member in study.state.get("runs", []):
-        folder = study.path / Path(member["path"])
-        if (folder / "run.json").exists():
-            yield read_run(folder)
 
 
 def _method(mask: Mapping[str, Any]) -> str:

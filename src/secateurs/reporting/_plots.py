@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from secateurs._files import write_text
+from secateurs.reporting._cuts import cut_runs, cut_table
+from secateurs.reporting._cuts_plot import cuts_figure
 from secateurs.reporting._figure import save_figure
 from secateurs.reporting._kept_plot import kept_figure
 from secateurs.reporting._masks import mask_figure, mask_rows, mask_table, rates_figure
@@ -36,11 +38,13 @@ def write_study(path: Path) -> tuple[Path, ...]:
         FileError: no run directory.
     """
     study = read_run(path)
-    rows = mask_rows(study)
-    if not rows:
-        return ()
-    write_text(path / "masks.md", mask_table(rows))
-    return (
-        save_figure(mask_figure(study, rows), path / "plots" / "masks.png"),
-        save_figure(rates_figure(study, rows), path / "plots" / "layer_rates.png"),
-    )
+    written = []
+    rows, runs = mask_rows(study), cut_runs(study)
+    if rows:
+        write_text(path / "masks.md", mask_table(rows))
+        written.append(save_figure(mask_figure(study, rows), path / "plots" / "masks.png"))
+        written.append(save_figure(rates_figure(study, rows), path / "plots" / "layer_rates.png"))
+    if runs:
+        write_text(path / "cuts.md", cut_table(runs))
+        written.append(save_figure(cuts_figure(study, runs), path / "plots" / "cuts.png"))
+    return tuple(written)

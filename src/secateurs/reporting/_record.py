@@ -1,14 +1,14 @@
 """A run directory, read."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from secateurs._errors import FileError
 
-__all__ = ["RunRecord", "read_run"]
+__all__ = ["RunRecord", "member_runs", "read_run"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,3 +46,11 @@ def read_run(path: Path) -> RunRecord:
             str(file), wanted="a run directory", got=str(reason), cure="Name the directory of a run."
         ) from error
     return RunRecord(path=path, state=state, epochs=epochs)
+
+
+def member_runs(study: RunRecord) -> Iterator[tuple[str, RunRecord]]:
+    """The runs of a study that have begun, each with the name of its variant."""
+    for member in study.state.get("runs", []):
+        folder = study.path / Path(member["path"])
+        if (folder / "run.json").exists():
+            yield member["variant"], read_run(folder)

@@ -1,0 +1,198 @@
+"""What cuts during training did: dips, recoveries, and what is left after each."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from secateurs.reporting._record import RunRecord, member_runs
+
+__all__ = ["Cut", "CutRun", "by_variant", "cut_runs", "cut_table"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """One cut of a run.
+
+    Attributes:
+        epoch: real epochs trained before it.
+        before: test accuracy before it.
+        after: test accuracy right after it.
+        recovered: test accuracy at the end of the training that follows.
+        waited: epochs until validation accuracy was what it had been before the cut; None where it never was.
+        kept: units left of each axis.
+        params: parameters left.
+        macs: multiply-adds left.
+    """
+
+    epoch: int
+    before: float
+    after: float
+    recovered: float
+    waited: int | None
+    kept: Mapping[str, int]
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutRun:
+    """A finished run of a study of cuts.
+
+    Attributes:
+        variant: which of the study's.
+        train: training accuracy of every epoch.
+        validation: validation accuracy of every epoch; empty without validation.
+        test: test accuracy at the end.
+        params: at the end.
+        macs: at the end.
+        cuts: all that removed something.
+    """
+
+    variant: str
+    train: tuple[float, ...]
+    validation: tuple[float, ...]
+    test: float
+    params: int
+    macs: int
+    cuts: tuple[Cut, ...]
+
+
+def cut_runs(study: RunRecord) -> list[CutRun]:
+    """All finished runs of the study; none where no run was cut more than once while it trained."""
+    runs = [
+        _run(variant, run)
+        for variant, run in member_runs(study)
+        if run.state.get("status") == "finished" and run.epochs and _classifies(run)
+    ]
+    return runs if any(len(run.cuts) > 1 for run in runs) else []
+
+
+def by_variant(runs: Sequence[CutRun]) -> dict[str, list[CutRun]]:
+    """The runs of each variant, in the study's order."""
+    found: dict[str, list[CutRun]] = {}
+    for run in runs:
+        found.setdefault(run.variant, []).append(run)
+    return found
+
+
+def cut_table(runs: Sequence[CutRun]) -> str:
+    """Markdown: the end of every variant, then every cut."""
+    lines = [
+        "| variant | runs | train, % | validation, % | test, % | parameters | MACs | dip, points | worst dip "
+        "| recovered after, epochs |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    groups = by_variant(runs)
+    lines += [_end_row(variant, group) for variant, group in groups.items()]
+    lines += ["", "Test accuracy in % before each cut, right after it, and at the end of the training after it:", ""]
+    cut = {variant: group for variant, group in groups.items() if all(run.cuts for run in group)}
+    lines += ["| variant | cut after epoch | units left | parameters | before | right after | recovered |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    lines += [_cut_row(variant, group, number) for variant, group in cut.items() for number in range(_fewest(group))]
+    return "\n".join(lines) + "\n"
+
+
+def _end_row(variant: str, group: Sequence[CutRun]) -> str:
+    cuts = [cut for run in group for cut in run.cuts]
+    dips = [cut.before - cut.after for cut in cuts]
+    waited = [cut.waited for cut in cuts if cut.waited is not None]
+    never = len(cuts) - len(waited)
+    cells = [
+        variant,
+        str(len(group)),
+        _mean_spread([run.train[-1] for run in group]),
+        _mean_spread([run.validation[-1] for run in group if run.validation]),
+        _mean_spread([run.test for run in group]),
+        _counts([run.params for run in group]),
+        _counts([run.macs for run in group]),
+        f"{100 * statistics.fmean(dips):.2f}" if dips else "-",
+        f"{100 * max(dips):.2f}" if dips else "-",
+        _waited(waited, never) if cuts else "-",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _cut_row(variant: str, group: Sequence[CutRun], number: int) -> str:
+    cuts = [run.cuts[number] for run in group]
+    left = "-".join(map(str, cuts[0].kept.values())) if all(cut.kept == cuts[0].kept for cut in cuts) else "differ"
+    cells = [
+        variant,
+        str(cuts[0].epoch),
+        left,
+        _counts([cut.params for cut in cuts]),
+        *(_mean_spread([getattr(cut, name) for cut in cuts]) for name in ("before", "after", "recovered")),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _waited(waited: Sequence[int], never: int) -> str:
+    """Such as `2.5 (3 of 21 never)`."""
+    mean = f"{statistics.fmean(waited):.1f}" if waited else "-"
+    return f"{mean} ({never} of {never + len(waited)} never)" if never else mean
+
+
+def _fewest(group: Sequence[CutRun]) -> int:
+    return min(len(run.cuts) for run in group)
+
+
+def _mean_spread(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{100 * statistics.fmean(values):.2f}{spread}"
+
+
+def _counts(values: Sequence[int]) -> str:
+    return f"{statistics.fmean(values):,.0f}"
+
+
+def _classifies(run: RunRecord) -> bool:
+    return all(row.get("train_accuracy") is not None for row in run.epochs)
+
+
+def _run(variant: str, run: RunRecord) -> CutRun:
+    validation = [row["validation_accuracy"] for row in run.epochs if row["validation_accuracy"] is not None]
+    after = run.state["summary"]["after"]
+    return CutRun(
+        variant=variant,
+        train=tuple(row["train_accuracy"] for row in run.epochs),
+        validation=tuple(validation),
+        test=after["test_accuracy"],
+        params=after["params"],
+        macs=after["macs"],
+        cuts=tuple(_cuts(run, validation)),
+    )
+
+
+def _cuts(run: RunRecord, validation: Sequence[float]) -> list[Cut]:
+    stages, epoch, found, sizes = run.state["stages"], 0, [], dict[str, int]()
+    for number, stage in enumerate(stages):
+        epoch += sum(row["stage"] == stage["name"] for row in run.epochs)
+        results: Mapping[str, Any] = stage.get("results") or {}
+        if "axes" not in results:
+            continue
+        # An axis of a single unit is none any more, and is not named by later cuts.
+        sizes = dict.fromkeys(sizes, 1) | {axis["name"]: axis["kept"] for axis in results["axes"]}
+        follows = next((later for later in stages[number + 1 :] if "train_accuracy" in later["results"]), None)
+        if results["before"]["params"] > results["after"]["params"] and follows is not None:
+            trained = sum(row["stage"] == follows["name"] for row in run.epochs)
+            cut_axes = {axis["name"] for axis in results["axes"] if axis["kept"] < axis["size"]}
+            found.append(
+                Cut(
+                    epoch=epoch,
+                    before=results["before"]["test_accuracy"],
+                    after=results["after"]["test_accuracy"],
+                    recovered=follows["results"]["test_accuracy"],
+                    waited=_epochs_until(validation[epoch - 1 : epoch + trained]),
+                    kept={name: size for name, size in sizes.items() if name in cut_axes or size == 1},
+                    params=results["after"]["params"],
+                    macs=results["after"]["macs"],
+                )
+            )
+    return found
+
+
+def _epochs_until(accuracies: Sequence[float]) -> int | None:
+    """Epochs until the first of these accuracies was reached again."""
+    return next((number for number, value in enumerate(accuracies[1:], start=1) if value >= accuracies[0]), None)

@@ -1,0 +1,67 @@
+"""Cuts during training as a picture."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from secateurs.reporting._cuts import CutRun, by_variant
+from secateurs.reporting._figure import COLOURS, GREY, new_figure
+from secateurs.reporting._record import RunRecord
+
+__all__ = ["cuts_figure"]
+
+_LOWEST = 8.0  # points below the best that are still shown: a network that falls apart would hide the others
+
+
+def cuts_figure(study: RunRecord, runs: Sequence[CutRun]) -> Any:
+    """Over real epochs, means over seeds: accuracy after every epoch, and test accuracy around every cut."""
+    figure = new_figure(9, 7)
+    above, below = figure.subplots(2, 1, sharex=True)
+    source = "validation" if all(run.validation for run in runs) else "train"
+    groups = by_variant(runs)
+    for colour, (variant, group) in zip(_colours(groups), groups.items(), strict=True):
+        curves = [[100 * value for value in getattr(run, source)] for run in group]
+        epochs = range(1, len(curves[0]) + 1)
+        means = [statistics.fmean(values) for values in zip(*curves, strict=False)]
+        above.plot(epochs[: len(means)], means, color=colour, label=variant, linewidth=1.6)
+        if len(curves) > 1:
+            ranges = [(min(values), max(values)) for values in zip(*curves, strict=False)]
+            above.fill_between(epochs[: len(means)], *zip(*ranges, strict=True), color=colour, alpha=0.15, linewidth=0)
+        _around_cuts(below, group, colour)
+    for axes, title in ((above, f"{source} accuracy, %"), (below, "test accuracy, %")):
+        for epoch in sorted({cut.epoch for run in runs for cut in run.cuts}):
+            # After the last epoch that the network of before has trained.
+            axes.axvline(epoch, color=GREY, linestyle="--", linewidth=0.8, zorder=0)
+        _dress(axes, title)
+    below.set_xlabel("epoch (dashed: a cut)")
+    above.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    name = study.state.get("name", study.path.name)
+    figure.suptitle(f"{name}: accuracy while units are removed", x=0.01, ha="left")
+    return figure
+
+
+def _around_cuts(axes: Any, group: Sequence[CutRun], colour: str) -> None:
+    """A line down at every cut and up to the end of the training after it."""
+    last = len(group[0].train)
+    count = min(len(run.cuts) for run in group)
+    points = []
+    for number in range(count):
+        cuts = [run.cuts[number] for run in group]
+        points += [(cuts[0].epoch, [cut.before for cut in cuts]), (cuts[0].epoch, [cut.after for cut in cuts])]
+    points.append((last, [run.test for run in group]))
+    means = [100 * statistics.fmean(values) for _, values in points]
+    axes.plot([epoch for epoch, _ in points], means, color=colour, marker="o", markersize=3, linewidth=1.4)
+
+
+def _dress(axes: Any, title: str) -> None:
+    best = max(max(line.get_ydata()) for line in axes.lines if line.get_linestyle() == "-")
+    lowest = min(min(line.get_ydata()) for line in axes.lines if line.get_linestyle() == "-")
+    axes.set_ylim(max(lowest - 0.3, best - _LOWEST), best + 0.3)
+    axes.set_ylabel(title)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def _colours(groups: Mapping[str, Sequence[CutRun]]) -> list[str]:
+    return [COLOURS[number % len(COLOURS)] for number in range(len(groups))]
