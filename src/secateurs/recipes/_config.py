@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field, model_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from secateurs import models
 from secateurs._errors import SecateursError
 from secateurs.data import DataOptions
 from secateurs.recipes._batches import BatchesSection
@@ -16,6 +17,7 @@ from secateurs.recipes._overrides import override
 from secateurs.recipes._plain import check_plain
 from secateurs.recipes._section import STRICT, STRICT_DATACLASS, Count, Name
 from secateurs.recipes._validate import validate
+from secateurs.recipes.objectives import ObjectiveName
 from secateurs.recipes.stages import PruneStage, Stage, TrainStage, expand
 from secateurs.recipes.trackers import TrackerName, TrackersSection
 
@@ -69,6 +71,9 @@ class Recipe(BaseModel):
     model: ModelSection
     data: DataSection
     batches: BatchesSection = BatchesSection()
+    objective: ObjectiveName | None = None
+    """What the network is for: `classification`, or `elbo` for a variational autoencoder, which is trained and judged
+    by the evidence lower bound. None for what a network of the model table is made for, and else classification."""
     seed: int = Field(default=0, ge=0)
     """Keys every random number: initial weights, shuffling, augmentation."""
     device: str = "auto"
@@ -101,6 +106,13 @@ class Recipe(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _objective_fits(self) -> Self:
+        made_for = _made_for(self.model)
+        if made_for is not None and self.objective not in (None, made_for):
+            raise ValueError(f"no `objective`, or {made_for!r}, which {self.model.name} is made for")
+        return self
+
+    @model_validator(mode="after")
     def _kept_optimizers_fit(self) -> Self:
         held: str | None = None  # the optimizer that the stages so far have left
         handed: str | None = None  # the one that the next train stage goes on with
@@ -129,6 +141,11 @@ class Recipe(BaseModel):
             masked = masking == "makes" or (masked and masking != "cuts")
         return self
 
+    @property
+    def purpose(self) -> ObjectiveName:
+        """What the network is for."""
+        return self.objective or _made_for(self.model) or "classification"
+
     def resolved(self) -> dict[str, Any]:
         """Every value of the recipe, defaults too, as plain YAML types; `parse` gives the recipe back."""
         plain: dict[str, Any] = json.loads(self.model_dump_json())
@@ -155,6 +172,11 @@ def parse(config: Any, *, source: str, changes: Mapping[str, Any] | None = None)
 def schema() -> dict[str, Any]:
     """JSON Schema of a recipe file."""
     return Recipe.model_json_schema()
+
+
+def _made_for(model: ModelSection) -> ObjectiveName | None:
+    entry = None if model.name is None else models.TABLE.get(model.name)
+    return None if entry is None else entry.objective
 
 
 def _type_first(stage: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from torch import nn
 
 from secateurs.cost import cost
 from secateurs.graph import Graph, Plan
-from secateurs.training import evaluate
 
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
@@ -27,12 +26,11 @@ class Kept:
 
 
 def figures(session: "Session", model: nn.Module) -> dict[str, Any]:
-    """Test accuracy, and the cost of one image."""
-    seen = evaluate(model, session.evaluation_batches(session.splits.test), device=str(session.device))
+    """What the objective says of test images, accuracy for example, and the cost of one image."""
+    batches = session.evaluation_batches(session.splits.test)
     counted = cost(model, args=(session.example(),))
     return {
-        "test_accuracy": seen.accuracy,
-        "test_images": seen.images,
+        **session.objective.judged(model, batches, device=str(session.device)),
         "params": counted.params,
         "macs": counted.macs,
         "bytes": counted.bytes,

@@ -118,7 +118,10 @@ def _carry_out(session: Session) -> None:
         session.notify(f"{step.name}: {step.stage.describe()}")
         directory.start_step(step.name)
         with session.part.progress.stage(session.part.name, step.name):
-            directory.finish_step(step.name, step.stage.run(session, step))
+            results = step.stage.run(session, step)
+            if step.stage.changes:
+                session.save_pictures(step)
+            directory.finish_step(step.name, results)
         _close(session, step)
     results = {step.name: directory.entry(step.name)["results"] for step in session.steps}
     directory.state["summary"] = summarise(session.steps, results)

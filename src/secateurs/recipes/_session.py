@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from secateurs import _distributed
+from secateurs._files import save_tensors
 from secateurs.data import Batches, ImageSet, Splits, StreamedBatches, StreamedSet, load
 from secateurs.graph import trace
 from secateurs.masks import UnitMasks, apply_masks
@@ -16,6 +17,7 @@ from secateurs.recipes._directory import RunDirectory
 from secateurs.recipes._model import build_model
 from secateurs.recipes._part import Part
 from secateurs.recipes._seeds import stage_seed
+from secateurs.recipes.objectives import PICTURES_FILE, Purpose, open_objective
 from secateurs.recipes.stages import MASKS_FILE, MODEL_FILE, Step, expand
 from secateurs.surgery import save
 from secateurs.training import resolve_device
@@ -28,6 +30,7 @@ class Session:
     """What the stages of a run share; only `model` and `masks` change, from stage to stage.
 
     Attributes:
+        objective: what the model is for.
         model: as the stages so far have left it.
         steps: all stages, in order.
         masks: on the weights of `model`, which are zero where these say so; None while there are none.
@@ -41,6 +44,7 @@ class Session:
     steps: tuple[Step, ...]
     splits: Splits
     device: torch.device
+    objective: Purpose
     model: nn.Module
     part: Part
     notify: Callable[[str], None]
@@ -71,6 +75,12 @@ class Session:
     def save_model(self, step: Step) -> None:
         """Write the model as the stage leaves it; it carries the plans that lead to it from the dense one."""
         save(self.model, self.directory.folder(step.name) / MODEL_FILE)
+
+    def save_pictures(self, step: Step) -> None:
+        """Write what the model makes of some test images, if its objective has that to show."""
+        pictures = self.objective.pictures(self.model, self.first_images())
+        if pictures:
+            save_tensors(self.directory.folder(step.name) / PICTURES_FILE, dict(pictures))
 
     def restored(self, count: int) -> nn.Module:
         """The model as the first `count` stages left it, from the files alone."""
@@ -117,6 +127,7 @@ def open_session(
         steps=steps,
         splits=splits,
         device=device,
+        objective=open_objective(recipe.purpose, splits),
         model=_initial(recipe, splits, device).to(device),
         part=part,
         notify=notify,

@@ -27,7 +27,7 @@ from secateurs.recipes.trackers import check_trackers, trackers_section, where_t
 
 __all__ = ["Member", "members", "run"]
 
-_FIGURES = ("test_accuracy", "params", "macs", "bytes", "latency_ms")
+_FIGURES = ("test_accuracy", "test_elbo", "test_reconstruction", "test_kld", "params", "macs", "bytes", "latency_ms")
 
 
 @dataclass(frozen=True, kw_only=True)

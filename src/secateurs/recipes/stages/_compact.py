@@ -15,7 +15,7 @@ from secateurs.recipes._figures import figures, kept_axes, removed_fractions
 from secateurs.recipes._planned import planned
 from secateurs.recipes._section import STRICT, Name
 from secateurs.recipes.stages._base import Masking, StageType, Step
-from secateurs.surgery import apply
+from secateurs.surgery import apply, relative_error, tensors_in
 
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
@@ -56,7 +56,8 @@ class CompactStage(StageType, BaseModel):
         layers = maskable_layers(session.model, graph)
         plan = planned(lambda: plan_of(graph, layers, masks.units))
         result = apply(session.model, plan, verify=self.verify, example=(example,))
-        difference = _difference(session.model, result.model, session.first_images())
+        images = session.first_images()
+        difference = relative_error(_outputs(session.model, images), _outputs(result.model, images))
         if self.verify and difference > _TOLERANCE:
             raise VerifyError(
                 step.name,
@@ -81,7 +82,6 @@ class CompactStage(StageType, BaseModel):
 
 
 @torch.no_grad()
-def _difference(masked: nn.Module, cut: nn.Module, images: Tensor) -> float:
-    """Largest difference of outputs over their largest magnitude, both in eval mode."""
-    wanted, got = masked.eval()(images), cut.eval()(images)
-    return float((wanted - got).abs().max() / wanted.abs().max().clamp(min=torch.finfo(wanted.dtype).tiny))
+def _outputs(model: nn.Module, images: Tensor) -> list[Tensor]:
+    """All tensors that the model gives in eval mode."""
+    return list(tensors_in(model.eval()(images)))

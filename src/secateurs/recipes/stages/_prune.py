@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-import torch.nn.functional as F
 from pydantic import BaseModel, Field, model_validator
 
 from secateurs import _distributed, criteria
@@ -147,8 +146,9 @@ def _plan(session: "Session", step: Step, stage: PruneStage, graph: Graph) -> Pl
         # Another seed of the recipe is another draw, unless the recipe says which.
         options.setdefault("seed", stage_seed(session.recipe.seed, step.index))
     criterion = criteria.build(section.name, **options)
-    batches = session.evaluation_batches(session.splits.train, whole=not criterion.reduces)
-    scores = criterion(graph, batches=batches, loss=F.cross_entropy)
+    images = session.evaluation_batches(session.splits.train, whole=not criterion.reduces)
+    batches, loss = session.objective.for_scores(images)
+    scores = criterion(graph, batches=batches, loss=loss)
     _distributed.check_close(f"scores of criterion {section.name!r}", scores)
     return planned(lambda: _selected(graph, scores, stage, scope))
 

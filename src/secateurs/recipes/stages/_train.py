@@ -17,7 +17,7 @@ from secateurs.recipes._handover import hand_on, held_optimizer
 from secateurs.recipes._section import STRICT_DATACLASS, Name
 from secateurs.recipes._seeds import stage_seed
 from secateurs.recipes.stages._base import CHECKPOINT_FILE, StageType, Step
-from secateurs.training import CheckpointOptions, EpochRecord, TrainOptions, evaluate, make_optimizer, train
+from secateurs.training import CheckpointOptions, EpochRecord, TrainOptions, make_optimizer, train
 
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
@@ -79,6 +79,7 @@ class TrainStage(StageType, TrainOptions):
                     stage=step.name,
                 ),
                 optimizer=held_optimizer(session, step),
+                objective=session.objective.training(label_smoothing=self.label_smoothing),
                 on_epoch=log,
                 progress=session.part.progress,
             )
@@ -88,13 +89,12 @@ class TrainStage(StageType, TrainOptions):
         directory.log_epochs(step.name, [asdict(record) for record in result.history])
         session.save_model(step)
         hand_on(session, step, result.optimizer)
-        last = result.history[-1]
-        seen = evaluate(session.model, session.evaluation_batches(session.splits.test), device=str(session.device))
+        batches = session.evaluation_batches(session.splits.test)
+        judged = session.objective.judged(session.model, batches, device=str(session.device))
         return {
             "epochs": len(result.history),
-            "train_accuracy": last.train_accuracy,
-            "validation_accuracy": last.validation_accuracy,
-            "test_accuracy": seen.accuracy,
+            **session.objective.learned(result.history[-1]),
+            **{name: value for name, value in judged.items() if name != "test_images"},
             **self.results(session),
         }
 

@@ -1,0 +1,31 @@
+"""Telling classes apart."""
+
+from collections.abc import Mapping
+from typing import final
+
+import torch.nn.functional as F
+from torch import nn
+
+from secateurs.criteria import Loss
+from secateurs.recipes.objectives._base import Purpose
+from secateurs.training import BatchSource, Classification, EpochRecord, evaluate
+
+__all__ = ["ClassificationPurpose"]
+
+
+@final
+class ClassificationPurpose(Purpose):
+    """Cross-entropy, and accuracy as a fraction."""
+
+    def training(self, *, label_smoothing: float) -> Classification:
+        return Classification(label_smoothing)
+
+    def learned(self, record: EpochRecord) -> Mapping[str, float | None]:
+        return {"train_accuracy": record.train_accuracy, "validation_accuracy": record.validation_accuracy}
+
+    def judged(self, model: nn.Module, batches: BatchSource, *, device: str) -> Mapping[str, float | int]:
+        seen = evaluate(model, batches, device=device)
+        return {"test_accuracy": seen.accuracy, "test_images": seen.images}
+
+    def for_scores(self, batches: BatchSource) -> tuple[BatchSource, Loss]:
+        return batches, F.cross_entropy
