@@ -1,5 +1,6 @@
 """The command line: what it prints, and that bad input gets one line and exit code 2."""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -101,6 +102,51 @@ def test_run_carries_out_a_recipe_and_prints_the_table(capsys: pytest.CaptureFix
     state = read_json(folder / "runs" / "small" / "run.json")
     assert (state["status"], state["seed"]) == ("finished", 5)
     assert state["stages"][0]["results"]["epochs"] == 1
+
+
+class _Keyboard(io.StringIO):
+    """Standard input as a terminal gives it, or as a pipe does."""
+
+    def __init__(self, text: str, *, terminal: bool) -> None:
+        super().__init__(text)
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+OPEN = {**config(TRAIN), "data": {"limit": 60}, "for_data": {"mnist": {}, "digits": {"stages.0.epochs": 1}}}
+
+
+@pytest.mark.parametrize("answer", ["2", "digits", "5\n\nDIGITS\n 2 "])
+def test_on_a_terminal_a_person_is_asked_for_the_data(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path, answer: str
+) -> None:
+    (folder / "open.yaml").write_text(dump_yaml(OPEN))
+    monkeypatch.setattr(sys, "stdin", _Keyboard(answer + "\n", terminal=True))
+    assert call("run", "open.yaml", "--out", "run") == 0
+    assert "  1 mnist\n  2 digits\n" in capsys.readouterr().err
+    assert read_json(folder / "run" / "run.json")["stages"][0]["results"]["epochs"] == 1
+    assert "name: digits" in (folder / "run" / "config.yaml").read_text()
+
+
+def test_nobody_is_asked_where_there_is_no_terminal_or_no_need(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    (folder / "open.yaml").write_text(dump_yaml(OPEN))
+    monkeypatch.setattr(sys, "stdin", _Keyboard("2\n", terminal=False))
+    line = complaint(capsys, "run", "open.yaml")
+    assert "data.name: wanted one of mnist, digits, or another data set, got nothing" in line
+    assert sys.stdin.read() == "2\n"
+    monkeypatch.setattr(sys, "stdin", _Keyboard("", terminal=True))
+    assert call("run", "open.yaml", "data.name=digits", "--out", "named") == 0
+
+
+def test_no_answer_is_an_interruption(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    (folder / "open.yaml").write_text(dump_yaml(OPEN))
+    monkeypatch.setattr(sys, "stdin", _Keyboard("", terminal=True))
+    assert call("run", "open.yaml") == 130
+    assert not (folder / "runs").exists()
 
 
 def test_a_second_run_gets_a_place_of_its_own_and_resuming_finds_the_last(
