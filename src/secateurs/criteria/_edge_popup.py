@@ -27,10 +27,10 @@ class EdgePopup(Criterion):
     """Train a score for every weight of the convolutions and linear layers, weights frozen, and rank units by them.
 
     At every step the units with the lowest scores are masked, and the gradient passes the mask of a unit straight
-    through to the sum of its weights' |s|. The score of a unit is the mean of |s| over the weights that produce it, or over
-    those that read it where no such layer produces it; for `rank` "relevant" it is divided by the same mean of the
-    initial scores. Where none reads it either, its parameters' magnitude takes the place, scaled so that the axis has
-    the mean score of all. Training is SGD over `batches`, `epochs` times; the model ends as it was.
+    through to the sum of its weights' |s|. The score of a unit is the mean of |s| over the weights that produce it,
+    or over those that read it where no such layer produces it; for `rank` "relevant" it is divided by the same mean
+    of the initial scores. Where none reads it either, its parameters' magnitude takes the place, scaled so that the
+    axis has the mean score of all. Training is SGD over `batches`, `epochs` times; the model ends as it was.
 
     Source: Ramanujan et al., What's Hidden in a Randomly Weighted Neural Network?, 2020.
 
