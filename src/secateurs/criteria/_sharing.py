@@ -21,9 +21,8 @@ class Parts:
         inputs, weight = reading.inputs.detach().to(dtype), reading.weight.detach().to(dtype)
         self._inputs, self._weight = (inputs, weight) if signed else (inputs.abs(), weight.abs())
         totals = self._mapped(self._inputs, self._weight, self._sliding)
-        # Sums below the smallest normal number have no inverse to speak of.
-        some = totals.abs() >= torch.finfo(dtype).tiny
-        self._inverse = torch.where(some, totals, 1).reciprocal_().mul_(some)
+        # In place, since these tensors are as large as the activations. What is not a number is left to be seen.
+        self._inverse = totals.reciprocal_().nan_to_num_(nan=torch.nan, posinf=0.0, neginf=0.0)
 
     @property
     def outputs(self) -> int:
@@ -47,14 +46,14 @@ class Parts:
         """float64 [positions of the reading dim], summed over rows and outputs."""
         sliding = self._sliding
         if sliding is None:
-            given = self._inverse @ self._weight
-            return (self._inputs * given).sum(0, dtype=torch.float64)
+            # Over rows first, so that nothing of their number is made but the sums.
+            return (self._weight * (self._inverse.t() @ self._inputs)).sum(0).double()
         # The gradient of sum(totals * inverse): how often, and how strongly, each input is read.
         given = torch.ops.aten.convolution_backward(
             self._inverse, self._inputs, self._weight, None, *sliding.arguments, [True, False, False]
         )[0]
         others = [dim for dim in range(self._inputs.dim()) if dim != 1]
-        return self._per_position((self._inputs * given).sum(others, dtype=torch.float64))
+        return self._per_position((self._inputs * given).sum(others).double())
 
     def highest(self, columns: Tensor) -> Tensor:
         """float64 [units]: the largest contribution of each unit to any output of any row.

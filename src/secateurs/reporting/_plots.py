@@ -6,6 +6,7 @@ from secateurs._files import write_text
 from secateurs.reporting._cuts import cut_runs, cut_table
 from secateurs.reporting._cuts_plot import cuts_figure
 from secateurs.reporting._figure import save_figure
+from secateurs.reporting._image_rows import image_rows, image_rows_figure
 from secateurs.reporting._kept_plot import kept_figure
 from secateurs.reporting._masks import mask_figure, mask_rows, mask_table, rates_figure
 from secateurs.reporting._record import read_run
@@ -27,6 +28,10 @@ def write_plots(path: Path) -> tuple[Path, ...]:
         written.append(save_figure(training_figure(run), path / "plots" / "training.png"))
     if any("axes" in (stage.get("results") or {}) for stage in run.state.get("stages", [])):
         written.append(save_figure(kept_figure(run), path / "plots" / "kept.png"))
+    for kind in ("reconstructions", "samples"):
+        rows = image_rows(run, kind)
+        if rows:
+            written.append(save_figure(image_rows_figure(run, kind, rows), path / "plots" / f"{kind}.png"))
     return tuple(written)
 
 

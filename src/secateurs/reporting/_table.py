@@ -15,25 +15,32 @@ __all__ = ["result_lines", "result_table"]
 
 @dataclass(frozen=True, kw_only=True)
 class _Figure:
-    """One kind of number: its key in a summary, what people call it, and how it is written."""
+    """One kind of number: its key in a summary, what people call it, and how it is written.
+
+    `lost` is the unit of a difference, where that says more than a fraction.
+    """
 
     key: str
     title: str
     scale: float
     pattern: str
+    lost: str | None = None
 
     def text(self, value: float | None) -> str:
         return "-" if value is None else self.pattern.format(value * self.scale)
 
 
 _FIGURES = (
-    _Figure(key="test_accuracy", title="test accuracy", scale=100, pattern="{:.2f} %"),
+    _Figure(key="test_accuracy", title="test accuracy", scale=100, pattern="{:.2f} %", lost="points"),
+    _Figure(key="test_elbo", title="test ELBO, nats per image", scale=1, pattern="{:.2f}", lost="nats"),
+    _Figure(key="test_reconstruction", title="  reconstruction", scale=-1, pattern="{:.2f}", lost="nats"),
+    _Figure(key="test_kld", title="  divergence", scale=-1, pattern="{:.2f}", lost="nats"),
     _Figure(key="params", title="parameters", scale=1, pattern="{:,.0f}"),
     _Figure(key="macs", title="MACs", scale=1, pattern="{:,.0f}"),
     _Figure(key="bytes", title="bytes", scale=1, pattern="{:,.0f}"),
 )
 _LATENCY = _Figure(key="latency_ms", title="latency", scale=1, pattern="{:.3g} ms")
-_SHRINKING = (*_FIGURES[1:3], _LATENCY)
+_SHRINKING = (*(figure for figure in _FIGURES if figure.key in ("params", "macs")), _LATENCY)
 
 
 def result_table(run: RunRecord) -> Table:
@@ -82,6 +89,8 @@ def _run_table(run: RunRecord, summary: Mapping[str, Any]) -> Table:
         table.add_column(title, justify="right")
     for figure in _FIGURES:
         values = [side.get(figure.key) for side in (before, after) if side]
+        if all(value is None for value in values):
+            continue
         table.add_row(figure.title, *map(figure.text, values), *([_change(figure, *values)] if before else []))
     for index, row in enumerate(after.get("latency", [])):
         rows = [side["latency"][index] for side in (before, after) if side]
@@ -100,25 +109,28 @@ def _spread(row: Mapping[str, float]) -> str:
 def _change(figure: _Figure, before: float | None, after: float | None) -> str:
     if before is None or after is None:
         return "-"
-    if figure.key == "test_accuracy":  # a difference of percentages, as people compare them
-        return f"{100 * (before - after):.2f} points"
+    if figure.lost is not None:  # a difference of percentages, as people compare them, or of nats
+        return f"{figure.scale * (before - after):.2f} {figure.lost}"
     return f"{100 * (1 - after / before):.1f} %" if before else "-"
 
 
 def _study_table(run: RunRecord, variants: Mapping[str, Any]) -> Table:
-    """One line for each variant: accuracies over its runs, and what the means of the rest have lost."""
-    title = f"{run.state.get('name', run.path.name)}: test accuracy, mean ± standard deviation; fractions removed"
+    """One line for each variant: how good its runs are, and what the means of the rest have lost."""
+    merit = next((figure for figure in _FIGURES[:2] if any(figure.key in v["after"] for v in variants.values())), None)
+    assert merit is not None
+    name, unit = run.state.get("name", run.path.name), ", %" if merit.scale == 100 else ""
+    title = f"{name}: {merit.title}, mean ± standard deviation; fractions removed"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)  # a plain box leaves room for names
     table.add_column("variant", no_wrap=True)
-    for name in ("runs", "before, %", "after, %", "params", "MACs", "latency"):
+    for name in ("runs", f"before{unit}", f"after{unit}", "params", "MACs", "latency"):
         table.add_column(name, justify="right", no_wrap=True)
     for variant, sides in variants.items():
         before, after = sides["before"], sides["after"]
         table.add_row(
             variant,
-            str(after["test_accuracy"]["runs"]),
-            _percentage(before.get("test_accuracy")),
-            _percentage(after["test_accuracy"]),
+            str(after["params"]["runs"]),
+            _spreading(merit, before.get(merit.key)),
+            _spreading(merit, after.get(merit.key)),
             *(_change(figure, _mean(before, figure), _mean(after, figure)) for figure in _SHRINKING),
         )
     return table
@@ -128,8 +140,8 @@ def _mean(side: Mapping[str, Mapping[str, float]], figure: _Figure) -> float | N
     return side[figure.key]["mean"] if figure.key in side else None
 
 
-def _percentage(found: Mapping[str, float] | None) -> str:
+def _spreading(figure: _Figure, found: Mapping[str, float] | None) -> str:
     if found is None:
         return "-"
-    spread = f" ± {100 * found['spread']:.2f}" if found["spread"] is not None else ""
-    return f"{100 * found['mean']:.2f}{spread}"
+    spread = f" ± {figure.scale * found['spread']:.2f}" if found["spread"] is not None else ""
+    return f"{figure.scale * found['mean']:.2f}{spread}"

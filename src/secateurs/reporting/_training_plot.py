@@ -11,9 +11,11 @@ __all__ = ["training_figure"]
 
 def training_figure(run: RunRecord) -> Any:
     """Loss and accuracy by epoch, counted over all train stages; a dashed line where the model was cut."""
+    # Where nothing is classified, the loss says it all.
+    kinds = ("loss", "accuracy") if any(row["train_accuracy"] is not None for row in run.epochs) else ("loss",)
     figure = new_figure(9, 4)
     cuts = _cuts(run)
-    for axes, kind in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
         scale = 100 if kind == "accuracy" else 1
         for source, colour in (("train", BLUE), ("validation", ORANGE)):
             _curves(axes, run.epochs, f"{source}_{kind}", scale, colour)
