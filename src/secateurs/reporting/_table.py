@@ -33,8 +33,8 @@ class _Figure:
 _FIGURES = (
     _Figure(key="test_accuracy", title="test accuracy", scale=100, pattern="{:.2f} %", lost="points"),
     _Figure(key="test_elbo", title="test ELBO, nats per image", scale=1, pattern="{:.2f}", lost="nats"),
-    _Figure(key="test_reconstruction", title="  reconstruction", scale=-1, pattern="{:.2f}", lost="nats"),
-    _Figure(key="test_kld", title="  divergence", scale=-1, pattern="{:.2f}", lost="nats"),
+    _Figure(key="test_reconstruction", title="  reconstruction, nats", scale=1, pattern="{:.2f}"),
+    _Figure(key="test_kld", title="  divergence, nats", scale=1, pattern="{:.2f}"),
     _Figure(key="params", title="parameters", scale=1, pattern="{:,.0f}"),
     _Figure(key="macs", title="MACs", scale=1, pattern="{:,.0f}"),
     _Figure(key="bytes", title="bytes", scale=1, pattern="{:,.0f}"),
