@@ -66,8 +66,8 @@ def test_every_real_cut_is_told_with_its_dip_and_recovery(study: Path) -> None:
     runs = cut_runs(read_run(study))
     assert [(run.variant, len(run.cuts)) for run in runs] == [("dense", 0), ("dense", 0)] + [("importance", 2)] * 2
     first, second = runs[2].cuts
-    assert (first.epoch, first.before, first.recovered) == (2, 0.81, 0.84)
-    assert first.after == pytest.approx(0.71)
+    assert (first.epoch, first.before, first.recovered) == (2, 81, 84)
+    assert first.after == pytest.approx(71)
     assert (first.waited, second.waited) == (2, None)
     assert (second.epoch, second.params, second.macs, second.kept) == (4, 80, 800, {"fc": 8})
 
@@ -92,6 +92,42 @@ def test_the_picture_has_real_epochs_and_every_cut(study: Path) -> None:
     assert [line.get_xdata()[0] for line in above.lines if line.get_linestyle() == "--"] == [2, 4]
     around = next(line for line in below.lines if list(line.get_xdata()) == [2, 2, 4, 4, 5])
     assert list(around.get_ydata()) == pytest.approx([81, 66, 84, 54, 78])
+
+
+def _as_autoencoder(path: Path) -> None:
+    """The same run, judged by a bound of -100 nats where it had an accuracy of 0."""
+
+    def renamed(results: dict[str, Any]) -> dict[str, Any]:
+        inner: dict[str, Any] = {key: renamed(at) if isinstance(at, dict) else at for key, at in results.items()}
+        names = {"test_accuracy": "test_elbo", "train_accuracy": "train_elbo"}
+        return {names.get(key, key): 100 * value - 100 if key in names else value for key, value in inner.items()}
+
+    state = json.loads((path / "run.json").read_text())
+    stages = [stage | {"results": renamed(stage["results"])} for stage in state["stages"]]
+    (path / "run.json").write_text(json.dumps(state | {"stages": stages, "summary": renamed(state["summary"])}))
+    rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    for row in rows:
+        for source in ("train", "validation"):
+            row |= {f"{source}_accuracy": None, f"{source}_loss": 100 - 100 * row[f"{source}_accuracy"]}
+    (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_autoencoders_are_told_of_in_nats(study: Path) -> None:
+    classifiers = cut_runs(read_run(study))
+    for file in study.glob("*/*/run.json"):
+        _as_autoencoder(file.parent)
+    runs = cut_runs(read_run(study))
+    for run, classifier in zip(runs, classifiers, strict=True):
+        assert run.validation == pytest.approx([value - 100 for value in classifier.validation])
+        for cut, other in zip(run.cuts, classifier.cuts, strict=True):
+            assert cut.after == pytest.approx(other.after - 100)
+            assert cut.waited == other.waited
+    table = cut_table(runs)
+    assert "| train, nats | validation, nats | test, nats | parameters | MACs | dip, nats |" in table
+    assert "| importance | 2 | -1.00 ± 0.00 | -25.00 ± 0.00 | -22.00 ± 0.00 | 80 | 800 | 22.50 | 40.00 |" in table
+    assert "Test ELBO, nats per image before each cut" in table
+    below = cuts_figure(read_run(study), runs).axes[1]
+    assert below.get_ylabel() == "test ELBO, nats per image"
 
 
 def test_a_study_of_cuts_gets_its_table_and_its_picture(study: Path) -> None:

@@ -40,6 +40,29 @@ def test_before_after_and_what_was_removed(tmp_path: Path) -> None:
     ]
 
 
+def test_autoencoders_are_judged_in_nats(tmp_path: Path) -> None:
+    content = state()
+    for side, elbo in (("before", -240.0), ("after", -243.5)):
+        figures = {"test_elbo": elbo, "test_reconstruction": -elbo - 20, "test_kld": 20.0}
+        content["summary"][side] = figures | {"params": 10, "macs": 10, "bytes": 10}
+    assert lines(tmp_path / "run", content)[1:4] == [
+        ["test ELBO, nats per image", "-240.00", "-243.50", "3.50 nats"],
+        ["reconstruction, nats", "220.00", "223.50", "-1.6 %"],
+        ["divergence, nats", "20.00", "20.00", "0.0 %"],
+    ]
+
+
+def test_a_study_of_autoencoders_has_their_bound(tmp_path: Path) -> None:
+    side = {
+        "test_elbo": {"mean": -240.0, "spread": 1.25, "runs": 2},
+        "params": {"mean": 10.0, "spread": 0.0, "runs": 2},
+    }
+    content = state() | {"summary": {"variants": {"none": {"before": {}, "after": side}}}}
+    text = printed(read_run(write_run(tmp_path / "run", content)))
+    assert "test ELBO, nats per image, mean ± standard deviation" in text
+    assert "-240.00 ± 1.25" in text
+
+
 def test_a_run_without_a_cut_shows_what_was_measured(tmp_path: Path) -> None:
     content = state()
     content["summary"] = {"before": None, "after": content["summary"]["after"], "asked": {}, "removed": {}}

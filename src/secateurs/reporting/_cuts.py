@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from secateurs.reporting._merit import Merit, merit_of
 from secateurs.reporting._record import RunRecord, member_runs
 
 __all__ = ["Cut", "CutRun", "by_variant", "cut_runs", "cut_table"]
@@ -16,10 +17,10 @@ class Cut:
 
     Attributes:
         epoch: real epochs trained before it.
-        before: test accuracy before it.
-        after: test accuracy right after it.
-        recovered: test accuracy at the end of the training that follows.
-        waited: epochs until validation accuracy was what it had been before the cut; None where it never was.
+        before: what people read of test images before it, such as accuracy in %.
+        after: the same right after it.
+        recovered: the same at the end of the training that follows.
+        waited: epochs until validation images said what they had said before the cut; None where they never did.
         kept: units left of each axis.
         params: parameters left.
         macs: multiply-adds left.
@@ -41,15 +42,17 @@ class CutRun:
 
     Attributes:
         variant: which of the study's.
-        train: training accuracy of every epoch.
-        validation: validation accuracy of every epoch; empty without validation.
-        test: test accuracy at the end.
+        merit: what tells how good its networks are; the next three are what people read of it.
+        train: of the training images, after every epoch.
+        validation: of the validation images, after every epoch; empty without validation.
+        test: of the test images, at the end.
         params: at the end.
         macs: at the end.
         cuts: all that removed something.
     """
 
     variant: str
+    merit: Merit
     train: tuple[float, ...]
     validation: tuple[float, ...]
     test: float
@@ -59,12 +62,13 @@ class CutRun:
 
 
 def cut_runs(study: RunRecord) -> list[CutRun]:
-    """All finished runs of the study; none where no run was cut more than once while it trained."""
+    """All finished runs of the study that are judged alike; none where none was cut more than once in training."""
     runs = [
         _run(variant, run)
         for variant, run in member_runs(study)
-        if run.state.get("status") == "finished" and run.epochs and _classifies(run)
+        if run.state.get("status") == "finished" and run.epochs and _is_judged(run)
     ]
+    runs = [run for run in runs if run.merit == runs[0].merit]
     return runs if any(len(run.cuts) > 1 for run in runs) else []
 
 
@@ -78,14 +82,14 @@ def by_variant(runs: Sequence[CutRun]) -> dict[str, list[CutRun]]:
 
 def cut_table(runs: Sequence[CutRun]) -> str:
     """Markdown: the end of every variant, then every cut."""
+    merit, groups = runs[0].merit, by_variant(runs)
+    read = "".join(f" {source}{merit.suffix} |" for source in ("train", "validation", "test"))
     lines = [
-        "| variant | runs | train, % | validation, % | test, % | parameters | MACs | dip, points | worst dip "
-        "| recovered after, epochs |",
+        f"| variant | runs |{read} parameters | MACs | dip, {merit.unit} | worst dip | recovered after, epochs |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    groups = by_variant(runs)
     lines += [_end_row(variant, group) for variant, group in groups.items()]
-    lines += ["", "Test accuracy in % before each cut, right after it, and at the end of the training after it:", ""]
+    lines += ["", f"Test {merit.title} before each cut, right after it, and at the end of the training after it:", ""]
     cut = {variant: group for variant, group in groups.items() if all(run.cuts for run in group)}
     lines += ["| variant | cut after epoch | units left | parameters | before | right after | recovered |"]
     lines += ["|---|---|---|---|---|---|---|"]
@@ -106,8 +110,8 @@ def _end_row(variant: str, group: Sequence[CutRun]) -> str:
         _mean_spread([run.test for run in group]),
         _counts([run.params for run in group]),
         _counts([run.macs for run in group]),
-        f"{100 * statistics.fmean(dips):.2f}" if dips else "-",
-        f"{100 * max(dips):.2f}" if dips else "-",
+        f"{statistics.fmean(dips):.2f}" if dips else "-",
+        f"{max(dips):.2f}" if dips else "-",
         _waited(waited, never) if cuts else "-",
     ]
     return f"| {' | '.join(cells)} |"
@@ -139,33 +143,36 @@ def _fewest(group: Sequence[CutRun]) -> int:
 def _mean_spread(values: Sequence[float]) -> str:
     if not values:
         return "-"
-    spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{100 * statistics.fmean(values):.2f}{spread}"
+    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.2f}{spread}"
 
 
 def _counts(values: Sequence[int]) -> str:
     return f"{statistics.fmean(values):,.0f}"
 
 
-def _classifies(run: RunRecord) -> bool:
-    return all(row.get("train_accuracy") is not None for row in run.epochs)
+def _is_judged(run: RunRecord) -> bool:
+    merit = merit_of(run)
+    return all(merit.of_epoch(row, "train") is not None for row in run.epochs)
 
 
 def _run(variant: str, run: RunRecord) -> CutRun:
-    validation = [row["validation_accuracy"] for row in run.epochs if row["validation_accuracy"] is not None]
-    after = run.state["summary"]["after"]
+    merit, after = merit_of(run), run.state["summary"]["after"]
+    train, validation = ([merit.of_epoch(row, source) for row in run.epochs] for source in ("train", "validation"))
+    validated = [value for value in validation if value is not None]
     return CutRun(
         variant=variant,
-        train=tuple(row["train_accuracy"] for row in run.epochs),
-        validation=tuple(validation),
-        test=after["test_accuracy"],
+        merit=merit,
+        train=tuple(value for value in train if value is not None),
+        validation=tuple(validated),
+        test=merit.of_stage(after),
         params=after["params"],
         macs=after["macs"],
-        cuts=tuple(_cuts(run, validation)),
+        cuts=tuple(_cuts(run, merit, validated)),
     )
 
 
-def _cuts(run: RunRecord, validation: Sequence[float]) -> list[Cut]:
+def _cuts(run: RunRecord, merit: Merit, validation: Sequence[float]) -> list[Cut]:
     stages, epoch, found, sizes = run.state["stages"], 0, [], dict[str, int]()
     for number, stage in enumerate(stages):
         epoch += sum(row["stage"] == stage["name"] for row in run.epochs)
@@ -174,16 +181,16 @@ def _cuts(run: RunRecord, validation: Sequence[float]) -> list[Cut]:
             continue
         # An axis of a single unit is none any more, and is not named by later cuts.
         sizes = dict.fromkeys(sizes, 1) | {axis["name"]: axis["kept"] for axis in results["axes"]}
-        follows = next((later for later in stages[number + 1 :] if "train_accuracy" in later["results"]), None)
+        follows = next((later for later in stages[number + 1 :] if f"train_{merit.name}" in later["results"]), None)
         if results["before"]["params"] > results["after"]["params"] and follows is not None:
             trained = sum(row["stage"] == follows["name"] for row in run.epochs)
             cut_axes = {axis["name"] for axis in results["axes"] if axis["kept"] < axis["size"]}
             found.append(
                 Cut(
                     epoch=epoch,
-                    before=results["before"]["test_accuracy"],
-                    after=results["after"]["test_accuracy"],
-                    recovered=follows["results"]["test_accuracy"],
+                    before=merit.of_stage(results["before"]),
+                    after=merit.of_stage(results["after"]),
+                    recovered=merit.of_stage(follows["results"]),
                     waited=_epochs_until(validation[epoch - 1 : epoch + trained]),
                     kept={name: size for name, size in sizes.items() if name in cut_axes or size == 1},
                     params=results["after"]["params"],
@@ -193,6 +200,6 @@ def _cuts(run: RunRecord, validation: Sequence[float]) -> list[Cut]:
     return found
 
 
-def _epochs_until(accuracies: Sequence[float]) -> int | None:
-    """Epochs until the first of these accuracies was reached again."""
-    return next((number for number, value in enumerate(accuracies[1:], start=1) if value >= accuracies[0]), None)
+def _epochs_until(merits: Sequence[float]) -> int | None:
+    """Epochs until the first of these was reached again."""
+    return next((number for number, value in enumerate(merits[1:], start=1) if value >= merits[0]), None)

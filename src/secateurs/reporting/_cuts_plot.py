@@ -6,21 +6,20 @@ from typing import Any
 
 from secateurs.reporting._cuts import CutRun, by_variant
 from secateurs.reporting._figure import COLOURS, GREY, new_figure
+from secateurs.reporting._merit import Merit
 from secateurs.reporting._record import RunRecord
 
 __all__ = ["cuts_figure"]
 
-_LOWEST = 8.0  # points below the best that are still shown: a network that falls apart would hide the others
-
 
 def cuts_figure(study: RunRecord, runs: Sequence[CutRun]) -> Any:
-    """Over real epochs, means over seeds: accuracy after every epoch, and test accuracy around every cut."""
+    """Over real epochs, means over seeds: how good networks are after every epoch, and around every cut."""
     figure = new_figure(9, 7)
     above, below = figure.subplots(2, 1, sharex=True)
     source = "validation" if all(run.validation for run in runs) else "train"
-    groups = by_variant(runs)
+    merit, groups = runs[0].merit, by_variant(runs)
     for colour, (variant, group) in zip(_colours(groups), groups.items(), strict=True):
-        curves = [[100 * value for value in getattr(run, source)] for run in group]
+        curves = [getattr(run, source) for run in group]
         epochs = range(1, len(curves[0]) + 1)
         means = [statistics.fmean(values) for values in zip(*curves, strict=False)]
         above.plot(epochs[: len(means)], means, color=colour, label=variant, linewidth=1.6)
@@ -28,15 +27,15 @@ def cuts_figure(study: RunRecord, runs: Sequence[CutRun]) -> Any:
             ranges = [(min(values), max(values)) for values in zip(*curves, strict=False)]
             above.fill_between(epochs[: len(means)], *zip(*ranges, strict=True), color=colour, alpha=0.15, linewidth=0)
         _around_cuts(below, group, colour)
-    for axes, title in ((above, f"{source} accuracy, %"), (below, "test accuracy, %")):
+    for axes, title in ((above, f"{source} {merit.title}"), (below, f"test {merit.title}")):
         for epoch in sorted({cut.epoch for run in runs for cut in run.cuts}):
             # After the last epoch that the network of before has trained.
             axes.axvline(epoch, color=GREY, linestyle="--", linewidth=0.8, zorder=0)
-        _dress(axes, title)
+        _dress(axes, title, merit)
     below.set_xlabel("epoch (dashed: a cut)")
     above.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     name = study.state.get("name", study.path.name)
-    figure.suptitle(f"{name}: accuracy while units are removed", x=0.01, ha="left")
+    figure.suptitle(f"{name}: {merit.title.partition(',')[0]} while units are removed", x=0.01, ha="left")
     return figure
 
 
@@ -49,14 +48,16 @@ def _around_cuts(axes: Any, group: Sequence[CutRun], colour: str) -> None:
         cuts = [run.cuts[number] for run in group]
         points += [(cuts[0].epoch, [cut.before for cut in cuts]), (cuts[0].epoch, [cut.after for cut in cuts])]
     points.append((last, [run.test for run in group]))
-    means = [100 * statistics.fmean(values) for _, values in points]
+    means = [statistics.fmean(values) for _, values in points]
     axes.plot([epoch for epoch, _ in points], means, color=colour, marker="o", markersize=3, linewidth=1.4)
 
 
-def _dress(axes: Any, title: str) -> None:
+def _dress(axes: Any, title: str, merit: Merit) -> None:
     best = max(max(line.get_ydata()) for line in axes.lines if line.get_linestyle() == "-")
     lowest = min(min(line.get_ydata()) for line in axes.lines if line.get_linestyle() == "-")
-    axes.set_ylim(max(lowest - 0.3, best - _LOWEST), best + 0.3)
+    # A network that falls apart would hide the others.
+    shown = merit.shown_below(best)
+    axes.set_ylim(max(lowest - 0.04 * shown, best - shown), best + 0.04 * shown)
     axes.set_ylabel(title)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)

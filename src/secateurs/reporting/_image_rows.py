@@ -30,8 +30,8 @@ def image_rows(run: RunRecord, kind: str) -> list[tuple[str, Tensor]]:
         if kind == "reconstructions" and not rows:
             rows.append(("images", tensors["images"]))
         results = stage["results"]
-        judged = results.get(merit.test, (results.get("after") or {}).get(merit.test))
-        told = "" if judged is None else f"\n{merit.scale * judged:.1f}"
+        judged = next((side for side in (results, results.get("after") or {}) if merit.test in side), None)
+        told = "" if judged is None else f"\n{merit.of_stage(judged):.1f}"
         rows.append((stage["name"] + told, tensors[kind]))
     return rows
 

@@ -39,9 +39,18 @@ class Merit:
         return f"test_{self.name}"
 
     def of_epoch(self, row: Mapping[str, Any], source: str) -> float | None:
-        """What a row of metrics.jsonl says of `train` or `validation` images."""
+        """What people read of `train` or `validation` images in a row of metrics.jsonl."""
         value = row.get(f"{source}_{self.epoch_key}")
-        return None if value is None else self.sign * float(value)
+        return None if value is None else self.scale * self.sign * float(value)
+
+    def of_stage(self, results: Mapping[str, Any]) -> float:
+        """What people read of test images in results that have it."""
+        return self.scale * float(results[self.test])
+
+    @property
+    def suffix(self) -> str:
+        """Its unit as a heading ends."""
+        return f", {self.unit if self.scale == 1 else '%'}"
 
     def shown_below(self, best: float) -> float:
         """How far below the best, in what people read, a picture goes."""
