@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from secateurs.masks import UnitMasks
 from tests.distributed._recipes import child, command, finished, recipe, same, start, wait_for
 
 pytestmark = pytest.mark.slow
@@ -123,3 +125,21 @@ def test_the_ready_study_runs_on_two_ranks(tmp_path: Path) -> None:
     quick = ["stages.0.epochs=1", "stages.2.epochs=1", "devices=2", "device=cpu"]
     finished([sys.executable, "-m", "secateurs", "run", "quickstart", *quick, "--out", str(tmp_path / "run")])
     assert state(tmp_path / "run")["summary"]["verified"] < 1e-9
+
+
+def test_masks_are_learned_on_two_ranks_as_on_one(tmp_path: Path) -> None:
+    stages = [
+        {"type": "train", "epochs": 1, "lr": 0.05, "precision": "32"},
+        {"type": "scores", "epochs": 2, "lr": 0.5, "precision": "32", "mask": {"protect": ["linear_last"]}},
+        {"type": "finetune", "epochs": 1, "lr": 0.02, "precision": "32"},
+        {"type": "compact"},
+        {"type": "measure", "latency": False},
+    ]
+    file = recipe(tmp_path, stages=stages)
+    finished(command(file, tmp_path / "one", "devices=1"))
+    finished(command(file, tmp_path / "two"))
+    one, two = (UnitMasks.load(tmp_path / name / "stages/01-scores/masks.safetensors") for name in ("one", "two"))
+    assert all(torch.equal(kept, two.units[name]) for name, kept in one.units.items())
+    first, second = state(tmp_path / "one"), state(tmp_path / "two")
+    assert first["stages"][3]["results"]["removed"] == second["stages"][3]["results"]["removed"]
+    assert second["stages"][3]["results"]["masked_difference"] < 1e-5
