@@ -9,7 +9,7 @@ from torch import Tensor
 
 from secateurs import _distributed, models
 from secateurs._errors import SecateursError
-from secateurs.criteria import Criterion, Loss
+from secateurs.criteria import Contribution, Criterion, Loss
 from secateurs.data import BatchOptions
 from secateurs.graph import Graph, trace
 from secateurs.recipes._planned import planned
@@ -56,3 +56,12 @@ def decided() -> dict[str, Any]:
         "removed": {name: list(units) for name, units in plan.removed.items()},
         "heard": heard,
     }
+
+
+def contributions() -> dict[str, list[float]]:
+    """Mean and maximum contributions; the last batch has one image, so that one rank gets none of it."""
+    torch.manual_seed(0)
+    graph = trace(models.build("mlp", classes=3, size=8, widths=[12, 7]), args=(torch.zeros(1, 1, 8, 8),))
+    shard = (_distributed.rank(), _distributed.world())
+    scores = Contribution(maximum=1.0)(graph, batches=_batches(45, 3, BatchOptions(shard=shard)))
+    return {name: value.tolist() for name, value in scores.items()}

@@ -18,3 +18,13 @@ def test_ranks_score_and_plan_as_one_process() -> None:
         assert first["scores"][name] == pytest.approx(scores, rel=1e-12)
     assert one["heard"] == "nothing"
     assert "numbers that differ from rank to rank" in first["heard"]
+
+
+@pytest.mark.slow
+def test_contributions_add_up_over_ranks() -> None:
+    ranks = run_ranks("tests.distributed._scores", "contributions")
+    assert [rank.code for rank in ranks] == [0, 0], ranks[0].errors + ranks[1].errors
+    one = _scores.contributions()
+    assert ranks[1].value == ranks[0].value
+    for name, scores in one.items():
+        assert ranks[0].value[name] == pytest.approx(scores, rel=1e-5)

@@ -94,7 +94,7 @@ class Contribution(Criterion):
         with untouched(graph.model):
             for number, batch in enumerate(read_batches(batches, _WHO, _device(graph))):
                 self._look(graph, batch, tallies, by_operator=not simple)
-                if number == 0 and simple and not all(tally.rows for tally in tallies.values()):
+                if number == 0 and simple and not all(tally.calls for tally in tallies.values()):
                     # Some weight is not used by the module that has it: look again, at operators.
                     simple, tallies = self.pre_activation, self._tallies(graph, columns)
                     self._look(graph, batch, tallies, by_operator=not simple)
@@ -161,6 +161,7 @@ class _Tally:
 
     Attributes:
         sums: float64 [positions of the dim], contributions summed over rows and outputs.
+        calls: how often it was seen.
         rows: how many rows were summed.
         outputs: outputs that read an input.
         units: positions of every unit, by axis; only where maxima are asked for.
@@ -168,6 +169,7 @@ class _Tally:
     """
 
     sums: Tensor
+    calls: int = 0
     rows: int = 0
     outputs: int = 0
     units: dict[str, Tensor] = field(default_factory=dict)
@@ -175,7 +177,9 @@ class _Tally:
 
     def add(self, first: int, parts: Parts, *, mean: bool) -> None:
         """Take one call into account; its inputs meet positions from `first` on."""
-        self.rows, self.outputs = self.rows + parts.rows, parts.outputs
+        self.calls, self.rows, self.outputs = self.calls + 1, self.rows + parts.rows, parts.outputs
+        if not parts.rows:  # of an empty batch, which has no maximum
+            return
         if mean:
             found = parts.sums()
             self.sums[first : first + len(found)] += found

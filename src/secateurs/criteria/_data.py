@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from secateurs._errors import PlanError
+from secateurs._sharding import counted
 from secateurs.criteria._criterion import Loss
 
 __all__ = ["Batch", "read_batches", "required_loss", "undisturbed"]
@@ -32,6 +33,8 @@ class Batch:
 def read_batches(batches: Iterable[Any] | None, who: str, device: torch.device) -> Iterator[Batch]:
     """The batches of a loader, on the device: (inputs, targets), a dict with labels, or inputs alone.
 
+    Of a source that gives this rank its part of each batch, without what another rank counts.
+
     Raises:
         PlanError: none were given, or there is none in them.
     """
@@ -39,8 +42,11 @@ def read_batches(batches: Iterable[Any] | None, who: str, device: torch.device) 
     if batches is None:
         raise PlanError(who, wanted="batches to look at", got="none", cure=cure)
     found = False
-    for batch in batches:
+    shard = getattr(batches, "shard", (0, 1))
+    for step, batch in enumerate(batches):
         found = True
+        if shard[1] > 1 and not counted(batches.global_size(step), shard):  # type: ignore[attr-defined]
+            continue
         yield _parsed(_placed(batch, device))
     if not found:
         raise PlanError(who, wanted="at least one batch", got="an iterable without any", cure=cure)
