@@ -27,11 +27,12 @@ def cuts_figure(study: RunRecord, runs: Sequence[CutRun]) -> Any:
             ranges = [(min(values), max(values)) for values in zip(*curves, strict=False)]
             above.fill_between(epochs[: len(means)], *zip(*ranges, strict=True), color=colour, alpha=0.15, linewidth=0)
         _around_cuts(below, group, colour)
-    for axes, title in ((above, f"{source} {merit.title}"), (below, f"test {merit.title}")):
+    # Curves to where they differ, dips to their ground.
+    for axes, title, depth in ((above, f"{source} {merit.title}", 1), (below, f"test {merit.title}", 10)):
         for epoch in sorted({cut.epoch for run in runs for cut in run.cuts}):
             # After the last epoch that the network of before has trained.
             axes.axvline(epoch, color=GREY, linestyle="--", linewidth=0.8, zorder=0)
-        _dress(axes, title, merit)
+        _dress(axes, title, merit, depth)
     below.set_xlabel("epoch (dashed: a cut)")
     above.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     name = study.state.get("name", study.path.name)
@@ -52,11 +53,11 @@ def _around_cuts(axes: Any, group: Sequence[CutRun], colour: str) -> None:
     axes.plot([epoch for epoch, _ in points], means, color=colour, marker="o", markersize=3, linewidth=1.4)
 
 
-def _dress(axes: Any, title: str, merit: Merit) -> None:
+def _dress(axes: Any, title: str, merit: Merit, depth: float) -> None:
     best = max(max(line.get_ydata()) for line in axes.lines if line.get_linestyle() == "-")
     lowest = min(min(line.get_ydata()) for line in axes.lines if line.get_linestyle() == "-")
     # A network that falls apart would hide the others.
-    shown = merit.shown_below(best)
+    shown = depth * merit.shown_below(best)
     axes.set_ylim(max(lowest - 0.04 * shown, best - shown), best + 0.04 * shown)
     axes.set_ylabel(title)
     axes.spines[["top", "right"]].set_visible(False)
