@@ -54,6 +54,29 @@ def test_a_row_of_steps_taken_back_goes_on_over_a_fold() -> None:
     assert meter.loss != meter.loss
 
 
+def test_a_curve_has_the_mean_of_each_window() -> None:
+    meter, right = Meter(2), torch.tensor([0, 1])
+    nothing = torch.tensor(False)
+    steps = [(1.0, None), (2.0, None), (5.0, nothing), (4.0, None), (9.0, nothing), (9.0, nothing), (0.5, None)]
+    for number, (loss, good) in enumerate(steps):
+        meter.add(torch.tensor(loss), SCORES, right, good)
+        if number == 3:
+            meter.fold()
+            meter = Meter.resumed(json.loads(json.dumps(meter.state)))
+    meter.fold()
+    assert meter.curve == (1.5, 4.0, None, 0.5)
+    assert Meter.resumed(meter.state).curve == meter.curve
+
+
+def test_a_curve_weighs_steps_by_their_images() -> None:
+    meter = Meter(2)
+    meter.add(torch.tensor(1.0), None, torch.zeros(3))
+    meter.add(torch.tensor(5.0), None, torch.zeros(1))
+    meter.fold()
+    assert meter.curve == (2.0,)
+    assert meter.loss == 2.0
+
+
 def test_a_resumed_meter_goes_on() -> None:
     whole, first = Meter(), Meter()
     for meter in (whole, first):

@@ -37,6 +37,7 @@ from secateurs.training import TrainOptions
         ({"patience": 0}, "train.patience"),
         ({"nonfinite": "ignore"}, "train.nonfinite"),
         ({"skip_limit": 0}, "train.skip_limit"),
+        ({"record_steps": 0}, "train.record_steps"),
         ({"precision": "fp16"}, "train.precision"),
         ({"nesterov": True, "momentum": 0.0}, "train.nesterov"),
     ],

@@ -16,7 +16,7 @@ RUNS = {
     "adamw": TrainOptions(epochs=4, optimizer="adamw", lr=3e-3, schedule="step", milestones=(2,), device="cpu"),
     "channels_last": TrainOptions(epochs=4, lr=0.05, channels_last=True, device="cpu"),
     "bf16": TrainOptions(epochs=4, lr=0.05, precision="bf16", channels_last=True, device="cpu"),
-    "average": TrainOptions(epochs=4, optimizer="adam", lr=3e-3, ema=0.9, clip_norm=0.5, device="cpu"),
+    "average": TrainOptions(epochs=4, optimizer="adam", lr=3e-3, ema=0.9, clip_norm=0.5, record_steps=3, device="cpu"),
     "list": TrainOptions(
         epochs=4, optimizer="rmsprop", schedule="list", rates=((0, 1e-4), (1, 1e-3), (3, -1.0)), device="cpu"
     ),

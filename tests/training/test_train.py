@@ -111,6 +111,19 @@ def test_history_measures_what_it_says() -> None:
     assert record.images_per_second > 0
 
 
+@pytest.mark.parametrize(("window", "count"), [(1, 4), (3, 2), (10, 1), (None, 0)])
+def test_losses_of_steps_are_recorded_where_asked(window: int | None, count: int) -> None:
+    images, labels = toy_images(200)
+    options = TrainOptions(epochs=2, lr=0.05, record_steps=window, device="cpu")
+    for record in train(make_network(), split_batches(images, labels), options).history:
+        assert len(record.step_losses) == count
+        if window is not None:
+            # Four batches, of 64, 64, 64 and 8 images.
+            sizes = [sum([64, 64, 64, 8][first : first + window]) for first in range(0, 4, window)]
+            mean = sum(loss * size for loss, size in zip(record.step_losses, sizes, strict=True) if loss) / 200
+            assert mean == pytest.approx(record.train_loss)
+
+
 def test_the_same_object_is_trained_and_left_tidy() -> None:
     model = make_network()
     model.norm.eval()

@@ -60,7 +60,7 @@ class Partial:
 
     step: int
     seconds: float
-    meter: Mapping[str, float]
+    meter: Mapping[str, Any]
     generators: Mapping[str, Tensor]
 
 
@@ -183,7 +183,7 @@ def _parse(path: Path, metadata: Mapping[str, str]) -> _Content:
     try:
         names = ("identity", "history", "partial", "scalars")
         plain = {name: parse_json(metadata[name], finite=False) for name in names}
-        history = tuple(EpochRecord(**record) for record in plain["history"])
+        history = tuple(_record(record) for record in plain["history"])
         check_history(history)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, f"metadata that cannot be read: {error}") from error
@@ -205,9 +205,21 @@ def _partial(path: Path, plain: Mapping[str, Any] | None, generators: Mapping[st
     numbers = {"step": plain.get("step"), "seconds": plain.get("seconds")} | (meter if isinstance(meter, dict) else {})
     if plain.keys() != {"step", "seconds", "meter"} or numbers.keys() != {"step", "seconds", *Meter().state}:
         raise _damaged(path, "metadata of an epoch that has other names")
-    if not all(isinstance(value, int | float) for value in numbers.values()) or not isinstance(plain["step"], int):
+    values = [*_curve_values(numbers.pop("curve")), *numbers.values()]
+    if not all(isinstance(value, int | float) for value in values) or not isinstance(plain["step"], int):
         raise _damaged(path, "metadata of an epoch that is no numbers")
     return Partial(**plain, generators=generators)
+
+
+def _record(values: Mapping[str, Any]) -> EpochRecord:
+    return EpochRecord(**{**values, "step_losses": tuple({"step_losses": (), **values}["step_losses"])})
+
+
+def _curve_values(curve: Any) -> list[Any]:
+    """The values in a list of pairs; where it is none, something that is no number."""
+    if not isinstance(curve, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in curve):
+        return [None]
+    return [value for pair in curve for value in pair]
 
 
 def _optimizer_state(path: Path, values: Mapping[str, Any], parameters: int) -> dict[int, dict[str, Any]]:

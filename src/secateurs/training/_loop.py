@@ -86,6 +86,7 @@ class Loop:
             validation_loss=seen.loss if seen else None,
             validation_accuracy=seen.accuracy if seen else None,
             skipped=meter.skipped,
+            step_losses=meter.curve,
             precision=self.precision,
             seconds=time.perf_counter() - started,
             images_per_second=meter.images / (trained - started),
@@ -98,7 +99,9 @@ class Loop:
 
     def _train_epoch(self, epoch: int, report: Reporter, begun: Partial | None, started: float) -> Meter:
         self.module.train()
-        meter, first = (self.shares.resumed(begun.meter), begun.step) if begun else (Meter(), 0)
+        meter, first = (
+            (self.shares.resumed(begun.meter), begun.step) if begun else (Meter(self.options.record_steps or 0), 0)
+        )
         batches = placed(self._epoch_batches(epoch, begun), self.fabric.device, self.options.channels_last)
         for step, (images, labels) in enumerate(batches, first):
             self.set_rate(learning_rate(self.options, epoch, step, self.steps))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, stack
@@ -26,6 +27,9 @@ class Meter:
     Losses are kept one by one until the next `fold`, not summed: that launches nothing per step, and tells
     exactly which step was the first to go wrong.
 
+    Args:
+        window: losses are also averaged over each so many steps, one after another; 0 for no such curve.
+
     Attributes:
         images: images of the steps read so far.
         steps: steps read so far.
@@ -33,7 +37,10 @@ class Meter:
         skipped_in_a_row: the longest run of such steps.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, window: int = 0) -> None:
+        self._window = window
+        # Of each window, the losses times their images, and the images.
+        self._curve: list[tuple[float, int]] = []
         self.images = self.steps = self.skipped = self.skipped_in_a_row = 0
         self._loss_sum = 0.0
         self._correct = self._classified = self._counted = self._run = 0
@@ -83,11 +90,17 @@ class Meter:
         return self._correct / self._classified if self._classified else None
 
     @property
-    def state(self) -> dict[str, float]:
-        """All sums folded so far, as plain numbers; nothing may be waiting."""
+    def curve(self) -> tuple[float | None, ...]:
+        """The mean loss of each window; None where all its steps were skipped."""
+        return tuple(total / images if images else None for total, images in self._curve)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """All sums folded so far, as plain numbers, and `curve`, a list of pairs of them; nothing may be waiting."""
         assert not self._waiting
         assert self._flight is None
-        return {name: value for name, value in vars(self).items() if isinstance(value, int | float)}
+        sums = {name: value for name, value in vars(self).items() if isinstance(value, int | float)}
+        return {**sums, "curve": [list(pair) for pair in self._curve]}
 
     def over_ranks(self) -> "Meter":
         """The same with the sums of all ranks; steps are the same on all."""
@@ -96,6 +109,10 @@ class Meter:
         _distributed.all_reduce([sums])
         for name, total in zip(names, sums.tolist(), strict=True):
             setattr(meter, name, total if name == "_loss_sum" else int(total))
+        if self._curve:
+            curve = torch.tensor(self._curve, dtype=torch.float64)
+            _distributed.all_reduce([curve])
+            meter._curve = [(total, int(images)) for total, images in curve.tolist()]
         return meter
 
     def of_rank_0(self) -> "Meter":
@@ -104,14 +121,16 @@ class Meter:
         if not _distributed.is_first():
             meter.images = meter._correct = meter._classified = meter._counted = 0
             meter._loss_sum = 0.0
+            meter._curve = [(0.0, 0) for _ in meter._curve]
         return meter
 
     @classmethod
-    def resumed(cls, state: Mapping[str, float]) -> "Meter":
+    def resumed(cls, state: Mapping[str, Any]) -> "Meter":
         """A meter that goes on from what `state` gave."""
         meter = cls()
-        for name in meter.state:
+        for name in meter.state.keys() - {"curve"}:
             setattr(meter, name, state[name])
+        meter._curve = [(total, images) for total, images in state["curve"]]
         return meter
 
     def _launch(self) -> None:
@@ -154,10 +173,15 @@ class Meter:
         self.skipped += skipped
         self._run = self._run + 1 if skipped else 0
         self.skipped_in_a_row = max(self.skipped_in_a_row, self._run)
+        if self._window and (self.steps - 1) % self._window == 0:
+            self._curve.append((0.0, 0))
         if skipped or not step.images:
             return
         self._loss_sum += loss * step.images
         self._counted += step.images
+        if self._window:
+            total, images = self._curve[-1]
+            self._curve[-1] = (total + loss * step.images, images + step.images)
         if step.correct is not None:
             self._correct += correct
             self._classified += step.images

@@ -43,6 +43,8 @@ class TrainOptions:
         nonfinite: what is done about a loss or gradient that is not finite: "stop", or "skip": the step leaves
             weights, buffers, momentum and average as they were, and the epoch's record counts it.
         skip_limit: so many skipped steps in a row within an epoch end the training after all.
+        record_steps: an epoch's record also has the loss as means over so many steps each, 1 for every step; None
+            for its mean alone.
         precision: "32"; "bf16": autocast, with weights and optimizer state left in float32; "auto": bf16 where
             the device computes it natively (see `resolve_precision`), else 32.
         channels_last: run four-dimensional weights and inputs in NHWC order; undone when training ends.
@@ -77,6 +79,7 @@ class TrainOptions:
     patience: int | None = None
     nonfinite: Literal["stop", "skip"] = "stop"
     skip_limit: int = 20
+    record_steps: int | None = None
     precision: Literal["auto", "32", "bf16"] = "auto"
     channels_last: bool = False
     compile: bool = False
@@ -110,6 +113,8 @@ class TrainOptions:
         _require(self.ema is None or 0 < self.ema < 1, "ema", between, self.ema)
         _require(self.patience is None or self.patience >= 1, "patience", "at least 1 epoch", self.patience)
         _require(self.skip_limit >= 1, "skip_limit", "at least 1 step", self.skip_limit)
+        good = self.record_steps is None or self.record_steps >= 1
+        _require(good, "record_steps", "at least 1 step", self.record_steps)
 
     def _check_choices(self) -> None:
         # Options also come from files, where a type checker does not look.

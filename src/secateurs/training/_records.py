@@ -21,6 +21,8 @@ class EpochRecord:
         validation_accuracy: the same, as a fraction; None without validation or without scores.
         skipped: steps that were taken back because a loss or gradient was not finite; their images count in no
             mean.
+        step_losses: the training loss as means over `record_steps` steps each, one after another; None for one whose
+            steps were all skipped. Empty where the options do not ask for it.
         precision: "32" or "bf16", what the epoch was computed in.
         seconds: wall time of the epoch, validation included.
         images_per_second: training images over the wall time of training alone.
@@ -34,6 +36,7 @@ class EpochRecord:
     validation_loss: float | None
     validation_accuracy: float | None
     skipped: int = 0
+    step_losses: tuple[float | None, ...] = ()
     precision: str = "32"
     seconds: float = field(compare=False)
     images_per_second: float = field(compare=False)

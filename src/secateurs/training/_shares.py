@@ -1,7 +1,7 @@
 """What this rank's part of a batch counts for, among all ranks."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -101,7 +101,7 @@ class Shares:
         """What the meters of all ranks hold together."""
         return meter.over_ranks() if self.divided else meter
 
-    def resumed(self, state: Mapping[str, float]) -> Meter:
+    def resumed(self, state: Mapping[str, Any]) -> Meter:
         """A meter to go on with, from the state of one that `of_all` gave."""
         meter = Meter.resumed(state)
         return meter.of_rank_0() if self.divided else meter
