@@ -55,7 +55,13 @@ def trained(
         "fingerprint": _distributed.fingerprint(state),
         "momentum": _distributed.fingerprint(_momentum(model, result.optimizer)),
         "history": [
-            [record.train_loss, record.train_accuracy, record.validation_loss, record.validation_accuracy]
+            [
+                record.train_loss,
+                record.train_accuracy,
+                record.validation_loss,
+                record.validation_accuracy,
+                *record.step_losses,
+            ]
             for record in result.history
         ],
         "seen": [seen.loss, seen.accuracy, seen.images],

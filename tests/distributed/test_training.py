@@ -35,7 +35,9 @@ def assert_same_training(one: dict[str, Any], ranks: list[dict[str, Any]]) -> No
 
 def test_two_ranks_train_as_one_process() -> None:
     # 45 images in batches of 11: parts of 5 and 6, and a last batch of one image for two ranks.
-    assert_same_training(*both(network="mlp", options={"clip_norm": 1.0, "ema": 0.9, "label_smoothing": 0.1}))
+    assert_same_training(
+        *both(network="mlp", options={"clip_norm": 1.0, "ema": 0.9, "label_smoothing": 0.1, "record_steps": 2})
+    )
 
 
 @pytest.mark.slow

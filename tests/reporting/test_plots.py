@@ -1,6 +1,7 @@
 """The pictures: that they show the numbers of the run directory."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ def test_curves_stop_at_cuts_and_cuts_are_marked(tmp_path: Path) -> None:
     assert marks == [3.5, 6.5]
     assert [text.get_text() for text in loss.texts] == ["cut 50 % of macs"] * 2
     assert list(accuracy.lines[0].get_ydata()) == [50, 50, 50]
+
+
+def test_losses_of_steps_fill_their_epochs_and_nothing_else_is_shown_without_classes(tmp_path: Path) -> None:
+    run = read_run(write_run(tmp_path / "run", state(), epochs=2))
+    rows = [{**row, "train_accuracy": None, "step_losses": [4.0, None]} for row in run.epochs]
+    (loss,) = training_figure(replace(run, epochs=rows)).axes
+    steps = [line for line in loss.lines if line.get_alpha() == 0.5]
+    assert [list(line.get_xdata()) for line in steps[:2]] == [[0.75, 1.25], [1.75, 2.25]]
+    assert steps[0].get_ydata()[0] == 4
 
 
 def test_kept_units_are_counted_from_before_the_first_cut(tmp_path: Path) -> None:

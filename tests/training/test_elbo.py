@@ -97,8 +97,8 @@ def test_evaluation_is_a_mean_over_images_and_leaves_the_model_alone() -> None:
     assert (seen.images, model.training) == (40, True)
     assert seen.elbo == pytest.approx(other.elbo, rel=1e-6)
     reconstruction, divergence = PLAIN.terms(model.eval(), images)
-    assert seen.reconstruction == pytest.approx(float(reconstruction.mean()), rel=1e-5)
-    assert seen.kld == pytest.approx(float(divergence.mean()), rel=1e-5)
+    assert seen.reconstruction == pytest.approx(reconstruction.mean().item(), rel=1e-5)
+    assert seen.kld == pytest.approx(divergence.mean().item(), rel=1e-5)
     assert seen.elbo == -(seen.reconstruction + seen.kld) < 0
     assert all(torch.equal(value, before[name]) for name, value in tensors_of(model).items())
 

@@ -19,6 +19,8 @@ def training_figure(run: RunRecord) -> Any:
         scale = 100 if kind == "accuracy" else 1
         for source, colour in (("train", BLUE), ("validation", ORANGE)):
             _curves(axes, run.epochs, f"{source}_{kind}", scale, colour)
+        if kind == "loss":
+            _steps(axes, run.epochs)
         _mark(axes, cuts, labelled=kind == "loss")
         _dress(axes, kind, len(run.epochs))
     handles, labels = axes.get_legend_handles_labels()
@@ -41,6 +43,16 @@ def _curves(axes: Any, epochs: Sequence[Mapping[str, Any]], key: str, scale: flo
             marker = "o" if len(epochs) <= 40 else None
             axes.plot(*zip(*points, strict=True), color=colour, label=label, linewidth=1.8, marker=marker, markersize=3)
             label = None
+
+
+def _steps(axes: Any, epochs: Sequence[Mapping[str, Any]]) -> None:
+    """Where the loss was recorded within epochs: each fills the place around its number."""
+    for number, row in enumerate(epochs, start=1):
+        losses = row.get("step_losses") or ()
+        places = [number - 0.5 + (index + 0.5) / len(losses) for index in range(len(losses))]
+        values = [float("nan") if loss is None else loss for loss in losses]
+        if losses:
+            axes.plot(places, values, color=BLUE, linewidth=0.7, alpha=0.5, zorder=1)
 
 
 def _mark(axes: Any, cuts: Sequence[tuple[float, str]], *, labelled: bool) -> None:
