@@ -1,6 +1,7 @@
 """Studies of variational autoencoders: trained, cut, judged and shown."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from secateurs.recipes.stages import expand
 from secateurs.training import Elbo, evaluate_elbo
 from tests.recipes._studies import recipe, weights
 
+FASHION = Path(os.environ.get("SECATEURS_DATA", "")) / "fashion_mnist"
 MODEL = {"name": "vae28", "options": {"filters": [4], "widths": [20, 10], "latent": 3}}
 SCHEDULE: dict[str, Any] = {
     "type": "train_time",
@@ -160,3 +162,35 @@ def opened(made: Recipe, path: Path) -> Session:
     directory = RunDirectory.open(path, made.resolved(), resume=True)
     part = Part(name="", home=path, progress=StudyProgress(Outlook([]), shown=False))
     return open_session(made, directory, part=part, notify=lambda _line: None)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FASHION.exists(), reason="SECATEURS_DATA with fashion_mnist is not here")
+def test_a_third_of_the_units_goes_on_real_images_and_importance_dips_least(tmp_path: Path) -> None:
+    schedule = {**SCHEDULE, "total_epochs": 7, "train": {**SCHEDULE["train"], "lr": 0.001, "schedule": "cosine"}}
+    variants = {
+        "none": {"stages.0.initial_epochs": 7},
+        "importance": {},
+        "random": {"stages.0.choice": "random"},
+        "worst": {"stages.0.choice": "top"},
+    }
+    made = recipe(
+        schedule,
+        model={"name": "vae28"},
+        data={"path": str(FASHION), "limit": 4000},
+        batches={"size": 64},
+        variants=variants,
+    )
+    found = run(made, tmp_path / "study")["summary"]["variants"]
+    bounds = {name: sides["after"]["test_elbo"]["mean"] for name, sides in found.items()}
+    assert bounds["importance"] > 1.02 * bounds["none"]
+    assert bounds["worst"] < min(bounds["importance"], bounds["random"])
+    dips = {name: _dips(tmp_path / "study" / name / "0") for name in ("importance", "random", "worst")}
+    for important, drawn, worst in zip(*dips.values(), strict=True):
+        assert important < drawn / 2 < worst / 4
+
+
+def _dips(path: Path) -> list[float]:
+    """What each cut costs at once, in nats."""
+    cuts = [stage["results"] for stage in read(path)["stages"] if stage["type"] == "prune"]
+    return [results["before"]["test_elbo"] - results["after"]["test_elbo"] for results in cuts]
