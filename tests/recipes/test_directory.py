@@ -105,3 +105,20 @@ def test_a_damaged_state_is_refused_with_its_name(tmp_path: Path, content: str) 
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(SecateursError, match=r"run\.json: wanted a"):
         read_state(tmp_path)
+
+
+def test_lines_stand_in_the_order_of_training_however_they_come(tmp_path: Path) -> None:
+    """A kill between a checkpoint and its line leaves the line out until the stage ends."""
+    directory = begun(tmp_path)
+    directory.log_epochs("00-train", [{"epoch": 1}])
+    directory.log_epochs("100-train", [{"epoch": 0}])
+    directory.log_epochs("11-train", [{"epoch": 10}, {"epoch": 2}])
+    directory.log_epochs("00-train", [{"epoch": 0}, {"epoch": 1}])
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(row["stage"], row["epoch"]) for row in rows] == [
+        ("00-train", 0),
+        ("00-train", 1),
+        ("11-train", 2),
+        ("11-train", 10),
+        ("100-train", 0),
+    ]

@@ -210,11 +210,19 @@ class RunDirectory:
         """
         for row in rows:
             self._epochs[step, row["epoch"]] = {"stage": step, **row}
+        # In the order of training: a kill may have left out a line that the stage's history brings back later.
+        self._epochs = dict(sorted(self._epochs.items(), key=_place))
         text = "".join(json.dumps(row) + "\n" for row in self._epochs.values())
         write_text(self.path / "metrics.jsonl", text)
         if self.listener is not None:
             for row in rows:
                 self.listener.epoch(step, row)
+
+
+def _place(item: tuple[tuple[str, int], dict[str, Any]]) -> tuple[int, str, int]:
+    step, epoch = item[0]
+    number = step.partition("-")[0]  # names begin with the stage's number, which grows past two digits
+    return (int(number) if number.isdecimal() else 0), step, epoch
 
 
 def _read_rows(file: Path) -> dict[tuple[str, int], dict[str, Any]]:
