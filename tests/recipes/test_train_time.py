@@ -76,6 +76,16 @@ def test_one_schedule_goes_over_all_epochs(whole: Path) -> None:
     assert [row["lr"] for row in rows] == [learning_rate(options, epoch, steps - 1, steps) for epoch in range(9)]
 
 
+def test_the_schedule_can_begin_anew_after_each_cut() -> None:
+    stages = [step.stage for step in expand(study(restarts=True, initial_epochs=3, every=2).stages)]
+    parts = [stage for stage in stages if isinstance(stage, TrainStage)]
+    rates = [
+        [learning_rate(TrainOptions(epochs=epochs, lr=0.1, warmup_epochs=1), epoch, 0, 10) for epoch in range(epochs)]
+        for epochs in (3, 2, 2, 2)
+    ]
+    assert [[learning_rate(part, epoch, 0, 10) for epoch in range(part.epochs)] for part in parts] == rates
+
+
 @pytest.mark.parametrize("place", ["04-train", "05-prune"])
 def test_stopped_in_between_it_ends_the_same(whole: Path, tmp_path: Path, place: str) -> None:
     def stop(line: str) -> None:

@@ -39,7 +39,7 @@ class TrainSection(TrainOptions):
             raise ValueError(str(error)) from error
 
     def part(self, first: int, end: int, total: int) -> TrainStage:
-        """The training from epoch `first` to `end` of `total`."""
+        """The training from epoch `first` to `end` of a schedule over `total`."""
         options = {option.name: getattr(self, option.name) for option in fields(TrainOptions)}
         plain = {name: value for name, value in options.items() if name not in _OWN}
         return TrainStage(type="train", epochs=end - first, first_epoch=first, schedule_epochs=total, **plain)
@@ -60,7 +60,7 @@ class TrainTimeStage(BaseModel):
     every: Count = 10
     """Epochs between two cuts (`increment`)."""
     total_epochs: Count
-    """Epochs in all; the learning rate's schedule goes over all of them."""
+    """Epochs in all."""
     ratio: Ratio = 0.1
     """Fraction of the units left in every axis that each cut removes, rounded up, never the last unit."""
     choice: Choice = "bottom"
@@ -75,6 +75,9 @@ class TrainTimeStage(BaseModel):
     """Axis names or patterns, and the units that such an axis keeps at least."""
     stop: StopSection | None = None
     """When the cuts have gone far enough."""
+    restarts: bool = False
+    """The learning rate's schedule begins anew after each cut and goes over the epochs up to the next one, as in warm
+    restarts (Loshchilov and Hutter, 2017); else one schedule goes over all epochs."""
     rebuild_optimizer: bool = False
     """A new optimizer after each cut, without momentum; else it is cut along and goes on."""
     verify: bool = True
@@ -100,7 +103,10 @@ class TrainTimeStage(BaseModel):
         for first, end in zip(begins, [*begins[1:], self.total_epochs], strict=True):
             if first:
                 yield self._cut()
-            yield self.train.part(first, end, self.total_epochs)
+            if self.restarts:
+                yield self.train.part(0, end - first, end - first)
+            else:
+                yield self.train.part(first, end, self.total_epochs)
 
     def _cut(self) -> PruneStage:
         return PruneStage(
