@@ -14,6 +14,19 @@ from tests.recipes.test_masks import FINETUNE, SCORES
 
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {"model": {"name": "resnet8", "options": {"width": 0.5}}, "batches": {"size": 32, "crop": 1}}
+SCHEDULE: dict[str, Any] = {
+    "type": "train_time",
+    "initial_epochs": 2,
+    "every": 1,
+    "total_epochs": 6,
+    "train": {"lr": 0.05, "record_steps": 3},
+}
+AUTOENCODER: dict[str, Any] = {
+    **SCHEDULE,
+    "kinds": ["hidden"],
+    "protect": ["decoder.spread"],
+    "train": {"optimizer": "adam", "lr": 0.005, "weight_decay": 0.0, "precision": "32", "record_steps": 3},
+}
 TIMES = {
     "seconds",
     "images_per_second",
@@ -36,6 +49,10 @@ RECIPES = {
         **SMALL,
     ),
     "masks": config(TRAIN, SCORES, FINETUNE, {"type": "compact"}),
+    "train_time": config({**SCHEDULE, "stop": {"removed": {"params": 0.25}}}),
+    "autoencoder": config(
+        AUTOENCODER, model={"name": "vae28", "options": {"filters": [4], "widths": [20, 10], "latent": 3}}
+    ),
     "study": config(TRAIN, PRUNE, variants={"slow": {"stages.0.lr": 0.001}, "fast": {}}, seeds=[0, 1]),
 }
 
@@ -72,7 +89,10 @@ def carried_out(recipe: Path, out: Path, *, kills: int = 0, seconds: float = 0.0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "wanted"), [("stages", 30), ("masks", 10), ("study", 10)])
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("stages", 30), ("masks", 10), ("train_time", 8), ("autoencoder", 8), ("study", 10)],
+)
 def test_kills_at_random_moments_lose_nothing(name: str, wanted: int, tmp_path: Path) -> None:
     recipe = tmp_path / "small.yaml"
     recipe.write_text(dump_yaml(RECIPES[name]))
