@@ -3,10 +3,10 @@
 Levels count from 0: level 0 removes the first units, from the network as it was trained. The stage `levels` is written
 out as three or four stages for each level,
 
-    NN-level | NN-level_mask | NN-level_weights     scores units (or weights) and removes some
-    NN-train                                        goes on from the weights as they are, with patience on validation
-    NN-level_end                                    compares what is there with what was removed; writes the seed's files
-    NN-measure                                      only where latency is asked for
+    NN-level | NN-level_mask | NN-level_weights   scores units (or weights) and removes some
+    NN-train                                      goes on from the weights as they are, with patience on validation
+    NN-level_end                                  compares what is there with what was removed; writes the seed's files
+    NN-measure                                    only where latency is asked for
 
 Layers are called by the path of their module (`layer1.0.conv2`), units by their index in that layer of the *original*
 network, whatever has been cut since.
@@ -19,7 +19,7 @@ network, whatever has been cut since.
     target_sparsity  float, percent: 5.0, 9.75, 14.26, ... as published
     sparsity         float, percent of all units that take part which are gone after this level (rounding up leads to
                      slightly more); of `level_weights`, percent of the weights that take part
-    units            int, units that take part, in the original network (weights for `level_weights`)
+    units            int, units that take part, as level 0 found them (weights for `level_weights`)
     asked_units      int, how many this level was to remove
     removed_units    {layer: [int, ...]}, removed by this level, ascending; every layer that takes part, also with [];
                      all empty for `level_weights`, which has
@@ -46,8 +46,8 @@ The accuracy after retraining is `test_accuracy` in the results of the `train` s
 The seed's own files are in `exp__N` in the run's folder, N counting the `levels` stages of the recipe from 0:
 
     pruned_indices.json         {level: {layer: [unit, ...]}}, those that this level removed
-    Avg_UnitMems_perlevel.json  {level: {layer: [[UnitMem, image index], ...]}}, place i is unit i of the original layer;
-                                [0.0, -1] for a unit that was gone by then
+    Avg_UnitMems_perlevel.json  {level: {layer: [[UnitMem, image index], ...]}}, place i is unit i of the original
+                                layer; [0.0, -1] for a unit that was gone by then
     ckpts/pruned_retrained_model_LEVEL.safetensors
     All_activations.safetensors `LEVEL.LAYER` float32 [images, units], or All_activations.json
                                 {level: {layer: [[activation, ...], ...]}}, on request
