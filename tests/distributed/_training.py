@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from secateurs import _distributed, models
 from secateurs._errors import SecateursError
 from secateurs.data import Augment, Batches, BatchOptions, ImageSet
-from secateurs.training import EpochRecord, TrainOptions, evaluate, train
+from secateurs.training import Elbo, EpochRecord, TrainOptions, evaluate, evaluate_elbo, train
 
 __all__ = ["trained"]
+
+_MEAN, _STD = [0.5], [0.25]
 
 
 class _Double:
@@ -47,30 +49,41 @@ def trained(
         if record.epoch + 1 == stop_after:
             raise _StopError
 
-    result = train(model, _Double(batches), chosen, validation=_Double(held_out), checkpoint=checkpoint, on_epoch=stop)
-    seen = evaluate(model, _Double(held_out), device="cpu")
+    objective = Elbo(mean=_MEAN, std=_STD) if network.startswith("vae") else None
+    result = train(
+        model,
+        _Double(batches),
+        chosen,
+        validation=_Double(held_out),
+        checkpoint=checkpoint,
+        objective=objective,
+        on_epoch=stop,
+    )
     state = dict(model.named_parameters()) | dict(model.named_buffers())
     return {
         "weights": {name: value.detach().double().flatten().tolist() for name, value in state.items()},
         "fingerprint": _distributed.fingerprint(state),
         "momentum": _distributed.fingerprint(_momentum(model, result.optimizer)),
-        "history": [
-            [
-                record.train_loss,
-                record.train_accuracy,
-                record.validation_loss,
-                record.validation_accuracy,
-                *record.step_losses,
-            ]
-            for record in result.history
-        ],
-        "seen": [seen.loss, seen.accuracy, seen.images],
+        "losses": [[record.train_loss, record.validation_loss, *record.step_losses] for record in result.history],
+        "accuracies": [[record.train_accuracy, record.validation_accuracy] for record in result.history],
+        "seen": _seen(model, _Double(held_out), objective),
     }
+
+
+def _seen(model: nn.Module, batches: _Double, objective: Elbo | None) -> list[float]:
+    """Two figures and the number of images."""
+    if objective is not None:
+        terms = evaluate_elbo(model, batches, objective, device="cpu")
+        return [terms.reconstruction, terms.kld, terms.images]
+    seen = evaluate(model, batches, device="cpu")
+    return [seen.loss, seen.accuracy, seen.images]
 
 
 def _network(name: str) -> nn.Module:
     if name == "norm":
         return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3))
+    if name == "vae28":
+        return models.build(name, channels=1, size=8, filters=(4,), widths=(12,), latent=3)
     return models.build(name, classes=3, channels=1, **({"size": 8} if "size" in models.TABLE[name].options else {}))
 
 
@@ -89,7 +102,7 @@ def _batches(count: int, seed: int, options: BatchOptions) -> Batches:
     pixels = torch.randint(0, 120, (count, 1, 8, 8), generator=generator)
     pixels = (pixels + 40 * labels[:, None, None, None]).to(torch.uint8)
     images = ImageSet(images=pixels, labels=labels, indices=torch.arange(count), classes=("a", "b", "c"))
-    return Batches(images, batch_size=11, mean=[0.5], std=[0.25], seed=seed, options=options)
+    return Batches(images, batch_size=11, mean=_MEAN, std=_STD, seed=seed, options=options)
 
 
 def trained_on_uneven_sets() -> str:

@@ -89,6 +89,19 @@ def test_training_draws_other_noise_each_time() -> None:
     assert first == second
 
 
+def test_noise_for_training_is_that_of_the_step_whoever_asks() -> None:
+    model, images = _Noted(), pixels()
+    objective, labels = Elbo(mean=MEAN, std=STD), torch.zeros(40, dtype=torch.int64)
+    for key, part in ((5, slice(0, 40)), (5, slice(0, 17)), (5, slice(17, 40)), (6, slice(0, 40))):
+        objective.begin_step(key, 40, part)
+        torch.manual_seed(part.start)
+        objective.loss(model, images[part], labels[part])
+    whole, first, second, other = model.seen
+    assert torch.equal(whole, torch.cat([first, second]))
+    assert not torch.isclose(whole, other).any()
+    assert float(whole.std()) == pytest.approx(1, abs=0.2)
+
+
 def test_evaluation_is_a_mean_over_images_and_leaves_the_model_alone() -> None:
     model, images = network(), pixels()
     before = tensors_of(model)
@@ -143,6 +156,20 @@ class _Fed(nn.Module):
 
     def forward(self, images: Tensor, noise: Tensor) -> Any:
         return self.inner(Elbo(mean=MEAN, std=STD).pixels(images), noise)
+
+
+class _Noted(nn.Module):
+    """Explains nothing, and keeps the noise that it was given."""
+
+    latent = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        self.seen.append(noise)
+        return images, noise, noise
 
 
 class _Flat(nn.Module):

@@ -53,9 +53,10 @@ class Elbo:
     cross-entropy that does not reach 0.
 
     The module is called as `module(images, noise)`, gives (logits [B, C, H, W], m [B, latent], v [B, latent]), and has
-    the attribute `latent`. In training mode noise is None, for the module to draw; in evaluation mode it is one row
-    of standard normal numbers per image that depends on the image's pixels alone: equal for any order, batch size,
-    number of ranks, and before and after a cut.
+    the attribute `latent`. Noise is one row of standard normal numbers per image. In training mode it follows from the
+    step and the image's place in it, so that several ranks train as one process does; before any step was begun it is
+    None, for the module to draw. In evaluation mode it depends on the image's pixels alone: equal for any order,
+    batch size, number of ranks, and before and after a cut.
 
     Args:
         mean: that was taken from the pixels, per channel.
@@ -70,7 +71,12 @@ class Elbo:
         self._std = torch.tensor(list(std)).view(1, -1, 1, 1)
         self._noise: Tensor | None = None
         self._factors: Tensor | None = None
+        self._step: tuple[int, int, slice] | None = None
         self._checked = False
+
+    def begin_step(self, key: int, images: int, part: slice) -> None:
+        """See `Objective`: the step that training noise is for from now on."""
+        self._step = key, images, part
 
     def loss(self, module: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, None]:  # noqa: ARG002 - protocol
         """See the class; labels have no say."""
@@ -94,7 +100,7 @@ class Elbo:
         latent = getattr(module, "latent", None)
         if not isinstance(latent, int):
             raise _no_autoencoder("no attribute `latent`", "Give it the size of its code as an attribute.")
-        outputs = module(images, None if module.training else self._noise_of(images, latent))
+        outputs = module(images, self._drawn(images, latent) if module.training else self._noise_of(images, latent))
         if not self._checked:
             _check(outputs, images, latent)
             self._checked = True
@@ -107,6 +113,13 @@ class Elbo:
         reconstruction = F.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1).sum(1)
         divergence = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1)
         return reconstruction, divergence
+
+    def _drawn(self, images: Tensor, latent: int) -> Tensor | None:
+        if self._step is None:
+            return None
+        key, total, part = self._step
+        generator = torch.Generator(images.device).manual_seed(key)
+        return torch.randn(total, latent, generator=generator, device=images.device, dtype=images.dtype)[part]
 
     def _noise_of(self, images: Tensor, latent: int) -> Tensor:
         levels = (self.pixels(images) * 255).round().long().flatten(1)

@@ -18,11 +18,11 @@ from secateurs.training._ema import Average
 from secateurs.training._evaluate import mean_loss, score
 from secateurs.training._keeper import Keeper
 from secateurs.training._meter import Meter
-from secateurs.training._objective import Objective
+from secateurs.training._objective import Objective, start_step
 from secateurs.training._options import TrainOptions
 from secateurs.training._precision import Precision
 from secateurs.training._progress import Reporter
-from secateurs.training._random import generator_states, restore_generators, seed_epoch
+from secateurs.training._random import generator_states, restore_generators, seed_epoch, step_key
 from secateurs.training._records import EpochRecord, Validation
 from secateurs.training._schedule import learning_rate
 from secateurs.training._shares import Shares
@@ -141,8 +141,9 @@ class Loop:
 
     def _step(self, images: Tensor, labels: Tensor, meter: Meter, now: int) -> None:
         self.update.begin()
-        loss, scores = self.objective.loss(self.module, images, labels)
         step = now % self.steps
+        start_step(self.objective, step_key(self.options.seed, now), *self.shares.whole(step, len(labels)))
+        loss, scores = self.objective.loss(self.module, images, labels)
         self.fabric.backward(self.shares.weighted(loss, step))
         good = self.update.finish(loss, now)
         meter.add(loss, scores, labels, good, images=self.shares.counted(step, len(labels)))

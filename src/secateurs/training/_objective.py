@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from secateurs.training._batches import check_first
 
-__all__ = ["Classification", "Objective"]
+__all__ = ["Classification", "Objective", "start_step"]
 
 
 class Objective(Protocol):
@@ -19,9 +19,20 @@ class Objective(Protocol):
     It must not read values back to the host, which would make the device wait.
 
     With scores, validation is by plain cross-entropy and accuracy of the module; without, by this loss.
+
+    If it has a method `begin_step(key, images, part)`, training calls it before each step. An objective that draws
+    random numbers draws them from `key`, the same on every rank and in a run that was resumed, for all `images` of
+    the step, and takes the rows `part` for its own: then several ranks train as one process does.
     """
 
     def loss(self, module: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]: ...
+
+
+def start_step(objective: Objective, key: int, images: int, part: slice) -> None:
+    """Tell the objective which step comes, if it wants to know."""
+    begin_step = getattr(objective, "begin_step", None)
+    if begin_step is not None:
+        begin_step(key, images, part)
 
 
 class Classification:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from secateurs import _distributed
 
-__all__ = ["generator_states", "preserved_generators", "restore_generators", "seed_epoch"]
+__all__ = ["generator_states", "preserved_generators", "restore_generators", "seed_epoch", "step_key"]
 
 
 @contextmanager
@@ -32,10 +32,19 @@ def seed_epoch(seed: int, epoch: int) -> None:
     Keys instead of saved states: the numbers of an epoch do not depend on what was drawn before it, so states
     are needed only within an epoch. Hashed, because seed + epoch would repeat another seed's epochs.
     """
-    key = int.from_bytes(hashlib.sha256(f"{seed}/{epoch}{_suffix()}".encode()).digest()[:8], "little")
+    key = _hashed(f"{seed}/{epoch}{_suffix()}")
     torch.manual_seed(key)
     random.seed(key)
     np.random.seed(key % 2**32)
+
+
+def step_key(seed: int, step: int) -> int:
+    """A number from 0 to 2^63 - 1 for one step of a training, the same on every rank."""
+    return _hashed(f"{seed}/step/{step}") >> 1
+
+
+def _hashed(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
 
 def _suffix() -> str:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from secateurs import _distributed
 from secateurs._errors import TrainingError
-from secateurs._sharding import Shard, counted, weight
+from secateurs._sharding import Shard, counted, part, weight
 from secateurs.training._batches import BatchSource
 from secateurs.training._meter import Meter
 
@@ -81,6 +81,11 @@ class Shares:
         if self._source is None:
             return loss
         return loss * weight(self._source.global_size(step), self._shard)
+
+    def whole(self, step: int, images: int) -> tuple[int, slice]:
+        """How many images the step has over all ranks, and which of them this rank's `images` are."""
+        total = images if self._source is None else self._source.global_size(step)
+        return total, part(total, self._shard)
 
     def counted(self, step: int, images: int) -> int:
         """How many of the rank's `images` in this step it adds to sums over all ranks: all of them, or none."""
