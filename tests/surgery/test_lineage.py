@@ -92,9 +92,9 @@ def test_a_file_brings_the_lineage_along(tmp_path: Path) -> None:
 
 
 def test_a_model_resized_by_hand_is_refused() -> None:
-    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
-    model = apply(model, trace(model, (torch.zeros(1, 4),)).plan({"0": [1]})).model
-    model[0].weight.data = torch.zeros(1, 4)
+    dense = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    model = apply(dense, trace(dense, (torch.zeros(1, 4),)).plan({"0": [1]})).model
+    model.get_parameter("0.weight").data = torch.zeros(1, 4)
     with pytest.raises(PlanError, match="by plans alone"):
         lineage(model).places("0.weight")
     with pytest.raises(PlanError, match=r"Did you mean '0\.weight'"):

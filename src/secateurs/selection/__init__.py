@@ -1,6 +1,19 @@
 """How many units go, and from where: from scores to a plan."""
 
+from secateurs.selection._alone import Own, units_alone
+from secateurs.selection._count import CountChoice, CountOptions, units_by_count
 from secateurs.selection._each import each_axis
+from secateurs.selection._levels import removals, sparsities
 from secateurs.selection._select import select
 
-__all__ = ["each_axis", "select"]
+__all__ = [
+    "CountChoice",
+    "CountOptions",
+    "Own",
+    "each_axis",
+    "removals",
+    "select",
+    "sparsities",
+    "units_alone",
+    "units_by_count",
+]
