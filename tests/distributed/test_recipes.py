@@ -143,3 +143,33 @@ def test_masks_are_learned_on_two_ranks_as_on_one(tmp_path: Path) -> None:
     first, second = state(tmp_path / "one"), state(tmp_path / "two")
     assert first["stages"][3]["results"]["removed"] == second["stages"][3]["results"]["removed"]
     assert second["stages"][3]["results"]["masked_difference"] < 1e-5
+
+
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "mlp": {"train": {"lr": 0.05, "precision": "32"}},
+    "vae28": {
+        "protect": ["decoder.spread"],
+        "train": {"optimizer": "adam", "lr": 0.003, "weight_decay": 0.0, "precision": "32"},
+    },
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "mlp": {"widths": [24]},
+    "vae28": {"filters": [4], "widths": [20, 10], "latent": 3},
+}
+
+
+@pytest.mark.parametrize("network", sorted(OPTIONS))
+def test_networks_are_cut_while_they_train_on_two_ranks_as_on_one(tmp_path: Path, network: str) -> None:
+    contribution = {"name": "contribution", "options": {"maximum": 0.5}}
+    schedule = {"type": "train_time", "initial_epochs": 2, "every": 1, "total_epochs": 4, "criterion": contribution}
+    stages = [{**schedule, "kinds": ["hidden"], **SCHEDULES[network]}, {"type": "measure", "latency": False}]
+    file = recipe(tmp_path, model={"name": network, "options": OPTIONS[network]}, stages=stages)
+    finished(command(file, tmp_path / "one", "devices=1"))
+    finished(command(file, tmp_path / "two"))
+    for cut in ("01-prune", "03-prune"):
+        one, two = (json.loads((tmp_path / name / "stages" / cut / "plan.json").read_text()) for name in ("one", "two"))
+        assert one["removed"] == two["removed"]
+        assert any(one["removed"].values())
+    first, second = (state(tmp_path / name)["summary"]["after"] for name in ("one", "two"))
+    assert first.pop("uncounted") == second.pop("uncounted")
+    assert second == pytest.approx(first, rel=1e-5)
