@@ -115,6 +115,23 @@ def test_equal_seeds_give_equal_networks(finished: Path, tmp_path: Path) -> None
     assert weights(tmp_path / "again") == weights(finished)
 
 
+def test_cuts_end_once_the_bound_is_worse_by_a_fraction(tmp_path: Path) -> None:
+    harsh = {**SCHEDULE, "initial_epochs": 6, "total_epochs": 10, "ratio": 0.9, "stop": {"worsening": 0.001}}
+    run(study(harsh), tmp_path)
+    stages = read(tmp_path)["stages"]
+    seen = [stage["results"]["validation_elbo"] for stage in stages if stage["type"] == "train"]
+    bad = [bound < 1.001 * seen[0] < 0 for bound in seen[:-1]]
+    cuts = [stage["results"].get("stopped") for stage in stages if stage["type"] == "prune"]
+    assert [reason is not None for reason in cuts] == [any(bad[: index + 1]) for index in range(len(bad))]
+    assert cuts[0] is None
+    assert cuts[-1] == f"validation elbo fell from {seen[0]:.6g} to {seen[bad.index(True)]:.6g}"
+
+
+def test_an_autoencoder_has_no_accuracy_to_drop() -> None:
+    with pytest.raises(ConfigError, match=r"`stop\.worsening` in 01-prune, because 'elbo' knows no accuracy"):
+        study({**SCHEDULE, "stop": {"accuracy_drop": 0.02}})
+
+
 def test_a_study_compares_its_variants_by_the_bound(tmp_path: Path) -> None:
     variants = {"none": {"stages.0.initial_epochs": 5}, "random": {"stages.0.choice": "random"}}
     state = run(study(variants=variants), tmp_path / "study", RunOptions())

@@ -144,10 +144,21 @@ def test_cuts_end_once_accuracy_has_fallen(tmp_path: Path) -> None:
     assert all(left == widths(tmp_path)[stop - 1] for left in widths(tmp_path)[stop:])
 
 
-def test_an_accuracy_drop_needs_validation_images(tmp_path: Path) -> None:
-    schedule = {**SCHEDULE, "total_epochs": 4, "stop": {"accuracy_drop": 0.1}}
+def test_cuts_end_once_the_figure_of_the_objective_is_worse_by_a_fraction(tmp_path: Path) -> None:
+    run(study(choice="top", ratio=0.6, total_epochs=6, stop={"worsening": 0.03}), tmp_path)
+    state = read_json(tmp_path / "run.json")
+    seen = [stage["results"]["validation_accuracy"] for stage in state["stages"] if stage["type"] == "train"]
+    bad = [accuracy < 0.97 * seen[0] for accuracy in seen[:-1]]
+    reasons = [results.get("stopped") for results in cuts(tmp_path)]
+    assert [reason is not None for reason in reasons] == [any(bad[: index + 1]) for index in range(len(bad))]
+    assert reasons[-1] == f"validation accuracy fell from {seen[0]:.6g} to {seen[bad.index(True)]:.6g}"
+
+
+@pytest.mark.parametrize("option", ["accuracy_drop", "worsening"])
+def test_a_drop_needs_validation_images(option: str, tmp_path: Path) -> None:
+    schedule = {**SCHEDULE, "total_epochs": 4, "stop": {option: 0.1}}
     wanting = recipe(schedule, data={"name": "digits", "limit": 300, "validation_ratio": 0.0})
-    with pytest.raises(ConfigError, match=r"accuracy_drop.*data\.validation_ratio"):
+    with pytest.raises(ConfigError, match=rf"{option}.*data\.validation_ratio"):
         run(wanting, tmp_path)
 
 

@@ -113,6 +113,14 @@ class Recipe(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _stops_fit(self) -> Self:
+        for step in expand(self.stages):
+            stop = step.stage.stop if isinstance(step.stage, PruneStage) else None
+            if stop is not None and stop.accuracy_drop is not None and self.purpose != "classification":
+                raise ValueError(f"`stop.worsening` in {step.name}, because {self.purpose!r} knows no accuracy to drop")
+        return self
+
+    @model_validator(mode="after")
     def _kept_optimizers_fit(self) -> Self:
         held: str | None = None  # the optimizer that the stages so far have left
         handed: str | None = None  # the one that the next train stage goes on with

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -16,6 +17,9 @@ PICTURES_FILE = "pictures.safetensors"
 class Purpose(ABC):
     """How networks are trained, judged, scored and shown. Figures are named after the part of the data: test_..."""
 
+    figure: ClassVar[str]
+    """The figure that says how good a network is, without the part of the data; more of it is better."""
+
     @abstractmethod
     def training(self, *, label_smoothing: float) -> Objective:
         """What a training minimises."""
@@ -26,7 +30,7 @@ class Purpose(ABC):
 
     @abstractmethod
     def judged(self, model: nn.Module, batches: BatchSource, *, device: str) -> Mapping[str, float | int]:
-        """Figures of the model on test images; the one that says how good it is comes first."""
+        """Figures of the model on test images; `figure` comes first."""
 
     @abstractmethod
     def for_scores(self, batches: BatchSource) -> tuple[Iterable[tuple[Tensor, Tensor]], Loss]:

@@ -1,7 +1,7 @@
 """Telling classes apart."""
 
 from collections.abc import Mapping
-from typing import final
+from typing import ClassVar, final
 
 import torch.nn.functional as F
 from torch import nn
@@ -16,6 +16,8 @@ __all__ = ["ClassificationPurpose"]
 @final
 class ClassificationPurpose(Purpose):
     """Cross-entropy, and accuracy as a fraction."""
+
+    figure: ClassVar[str] = "accuracy"
 
     def training(self, *, label_smoothing: float) -> Classification:
         return Classification(label_smoothing)

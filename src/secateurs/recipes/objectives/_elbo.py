@@ -1,7 +1,7 @@
 """Encoding and decoding images: variational autoencoders."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,8 @@ class ElboPurpose(Purpose):
 
     The network has the attribute `latent` and the method `decode(code)`; see `Elbo` for how it is called.
     """
+
+    figure: ClassVar[str] = "elbo"
 
     def __init__(self, splits: Splits) -> None:
         self._objective = Elbo(mean=splits.mean, std=splits.std)

@@ -23,11 +23,14 @@ class StopSection(BaseModel):
     """These fractions of the model before its first cut are gone; of several, all of them."""
     accuracy_drop: Ratio | None = None
     """Validation accuracy before this cut is lower by more than this, as a fraction, than it was before the first."""
+    worsening: Ratio | None = None
+    """The same for any objective, and relative: what validation images say of the network, accuracy or ELBO, is worse
+    by more than this fraction of what it was before the first cut."""
 
     @model_validator(mode="after")
     def _says_when(self) -> Self:
-        if not self.removed and self.accuracy_drop is None:
-            raise ValueError("`removed` (such as {params: 0.5}) or `accuracy_drop`")
+        if not self.removed and self.accuracy_drop is None and self.worsening is None:
+            raise ValueError("`removed` (such as {params: 0.5}), `accuracy_drop` or `worsening`")
         return self
 
 
@@ -51,22 +54,27 @@ def reason_to_stop(session: "Session", step: Step, stop: StopSection, now: Mappi
     if gone and all(gone[key] >= ratio for key, ratio in stop.removed.items()):
         return "removed " + ", ".join(f"{100 * value:.1f} % of {key}" for key, value in gone.items())
     if stop.accuracy_drop is not None:
-        first, last = _accuracy(session, cuts[0]), _accuracy(session, step)
+        first, last = (_figure(session, at, "accuracy", "accuracy_drop") for at in (cuts[0], step))
         if first - last > stop.accuracy_drop:
             return f"validation accuracy fell from {100 * first:.2f} to {100 * last:.2f} %"
+    if stop.worsening is not None:
+        name = session.objective.figure
+        first, last = (_figure(session, at, name, "worsening") for at in (cuts[0], step))
+        if first - last > stop.worsening * abs(first):
+            return f"validation {name} fell from {first:.6g} to {last:.6g}"
     return None
 
 
-def _accuracy(session: "Session", step: Step) -> float:
-    """Validation accuracy at the end of the training before a step."""
-    found = [_results(session, earlier).get("validation_accuracy") for earlier in session.steps[: step.index]]
-    known = [float(accuracy) for accuracy in found if accuracy is not None]
+def _figure(session: "Session", step: Step, name: str, option: str) -> float:
+    """Of validation images, at the end of the training before a step."""
+    found = [_results(session, earlier).get(f"validation_{name}") for earlier in session.steps[: step.index]]
+    known = [float(figure) for figure in found if figure is not None]
     if not known:
         raise ConfigError(
-            f"{step.name} stop.accuracy_drop",
+            f"{step.name} stop.{option}",
             wanted="a training with validation images before the cut",
-            got="no validation accuracy",
-            cure="Set data.validation_ratio above 0, or leave accuracy_drop out.",
+            got=f"no validation {name}",
+            cure=f"Set data.validation_ratio above 0, or leave {option} out.",
         )
     return known[-1]
 
