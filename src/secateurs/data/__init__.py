@@ -8,9 +8,11 @@ from secateurs.data._make import make_batches
 from secateurs.data._options import DataOptions
 from secateurs.data._streamed import StreamedBatches
 from secateurs.data._streamed_set import StreamedSet
+from secateurs.data._views import AugmentedView, ViewOptions, hard_augment
 
 __all__ = [
     "Augment",
+    "AugmentedView",
     "BatchOptions",
     "Batches",
     "Blur",
@@ -21,6 +23,8 @@ __all__ = [
     "Splits",
     "StreamedBatches",
     "StreamedSet",
+    "ViewOptions",
+    "hard_augment",
     "load",
     "make_batches",
 ]

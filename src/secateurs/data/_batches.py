@@ -64,6 +64,9 @@ class Batches:
         std: the same.
         seed: of order and augmentation.
         options: see `BatchOptions`.
+
+    Attributes:
+        normalisation: mean and std.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Batches:
     ) -> None:
         self._options = options or BatchOptions()
         check_batches(images, batch_size, mean, std, self._options.drop_last)
+        self.normalisation = tuple(mean), tuple(std)
         self._images = images.to(device_of(self._options.device))
         self._seed, self._epoch, self._start = seed, 0, 0
         self._steps = Steps(
@@ -101,6 +105,11 @@ class Batches:
     def images(self) -> ImageSet:
         """The image set, on the device."""
         return self._images
+
+    @property
+    def options(self) -> BatchOptions:
+        """How the batches are made."""
+        return self._options
 
     @property
     def shape(self) -> tuple[int, int, int]:

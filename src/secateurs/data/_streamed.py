@@ -41,6 +41,10 @@ class StreamedBatches:
         std: the same.
         seed: of order and augmentation.
         options: see `BatchOptions`.
+
+    Attributes:
+        normalisation: mean and std.
+        options: how the batches are made.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class StreamedBatches:
     ) -> None:
         chosen = options or BatchOptions()
         check_batches(images, batch_size, mean, std, chosen.drop_last)
+        self.normalisation, self.options = (tuple(mean), tuple(std)), chosen
         self._images = images.to("cpu") if isinstance(images, ImageSet) else images
         self._device = device_of(chosen.device)
         self._seed, self._epoch, self._start = seed, 0, 0
@@ -74,6 +79,11 @@ class StreamedBatches:
         self._stored = _stored_shape(self._images, self._finisher)
         self._labels, self._indices = images.labels.to(self._device), images.indices.to(self._device)
         self._uploader = Uploader(self._device)
+
+    @property
+    def images(self) -> ImageSet | StreamedSet:
+        """What the batches are made of; an image set is on the CPU."""
+        return self._images
 
     @property
     def shape(self) -> tuple[int, int, int]:
