@@ -50,6 +50,17 @@ def test_a_table_in_a_pipe_is_whole(folder: Path, capsys: pytest.CaptureFixture[
     assert "JSONDecodeError" in lines[-1]
 
 
+def test_an_autoencoder_is_listed_with_its_bound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cut = {"type": "prune", "each_axis": 0.2, "kinds": ["hidden"]}
+    small = {"name": "vae28", "options": {"filters": [4], "widths": [8], "latent": 2}}
+    state = run(recipe({**TRAIN, "epochs": 1, "lr": 0.001}, cut, model=small), tmp_path / "one")
+    assert call("runs", str(tmp_path)) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    before, after = (state["summary"][side]["test_elbo"] for side in ("before", "after"))
+    assert before < 0
+    assert f"  {before:.2f} nats  {after:.2f} nats  " in line
+
+
 def test_members_stand_below_their_study(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("runs", str(folder / "two"), "--members") == 0
     lines = capsys.readouterr().out.splitlines()

@@ -98,6 +98,24 @@ def test_a_run_that_has_not_ended_says_what_is_known_so_far(tmp_path: Path) -> N
     assert (entry.params_kept, entry.macs_kept) == (0.2, 0.5)
 
 
+def test_an_autoencoder_is_told_by_its_bound(tmp_path: Path) -> None:
+    first, cut, trained = ({"test_elbo": bound, "params": 10, "macs": 10} for bound in (-100.5, -180.0, -104.25))
+    stages = [
+        {"name": "00-train", "type": "train", "status": "finished", "results": {"test_elbo": -100.5}},
+        {"name": "01-prune", "type": "prune", "status": "finished", "results": {"before": first, "after": cut}},
+        {"name": "02-train", "type": "train", "status": "finished", "results": {"test_elbo": -104.25}},
+    ]
+    write_run(tmp_path / "a", run_state(status="running", stages=stages, summary={}))
+    write_run(tmp_path / "b", run_state(summary={"before": first, "after": trained}))
+    found = listed(tmp_path)
+    for name in ("a", "b"):
+        assert (found[name].elbo_before, found[name].elbo_after) == (-100.5, -104.25)
+        assert (found[name].accuracy_before, found[name].accuracy_after) == (None, None)
+    write_study(tmp_path / "s", {"a/0": run_state(summary={"before": first, "after": trained}), "b/0": run_state()})
+    study = listed(tmp_path)["s"]
+    assert (study.elbo_after, study.accuracy_after) == (-104.25, 0.9832)
+
+
 def test_a_study_is_one_entry_with_its_runs(tmp_path: Path) -> None:
     later = run_state(started="2026-01-05T00:00:00+00:00")
     stopped = run_state(status="running")

@@ -38,7 +38,7 @@ def _runs(
     members: Annotated[bool, typer.Option("--members", help="Show the runs of each study too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with everything in it.")] = False,
 ) -> None:
-    """List runs: status, stage reached, accuracy before and after, what is left of the cost, time; newest first.
+    """List runs: status, stage reached, accuracy or ELBO before and after, what is left of cost, time; newest first.
 
     A run that was interrupted or whose process is gone is `stopped`: `secateurs run ... --resume` goes on with it.
 
@@ -110,8 +110,8 @@ def _figures(entry: "Entry") -> dict[str, str]:
     """What is kept is told as it is told in reports: as a fraction of what the first cut found."""
     return {
         "epochs": f"{entry.epochs}" if entry.epochs else "",
-        "before": _percent(entry.accuracy_before, 2),
-        "after": _percent(entry.accuracy_after, 2),
+        "before": _percent(entry.accuracy_before, 2) or _nats(entry.elbo_before),
+        "after": _percent(entry.accuracy_after, 2) or _nats(entry.elbo_after),
         "params": _percent(entry.params_kept, 1),
         "MACs": _percent(entry.macs_kept, 1),
         "time": duration(entry.seconds) if entry.seconds else "",
@@ -121,9 +121,10 @@ def _figures(entry: "Entry") -> dict[str, str]:
 def _line(entry: "Entry") -> str:
     """The figures in words, for a terminal too narrow for columns."""
     figures = _figures(entry)
-    accuracy = " to ".join(text for text in (figures["before"], figures["after"]) if text)
+    told = " to ".join(text for text in (figures["before"], figures["after"]) if text)
+    title = "ELBO" if entry.accuracy_before is None and entry.accuracy_after is None else "accuracy"
     costs = [f"{figures[name]} of {name}" for name in ("params", "MACs") if figures[name]]
-    parts = [_stage(entry), f"accuracy {accuracy}" if accuracy else "", *costs, figures["time"]]
+    parts = [_stage(entry), f"{title} {told}" if told else "", *costs, figures["time"]]
     return ", ".join(part for part in parts if part)
 
 
@@ -147,6 +148,10 @@ def _stage(entry: "Entry") -> str:
 
 def _percent(ratio: float | None, digits: int) -> str:
     return "" if ratio is None else f"{100 * ratio:.{digits}f} %"
+
+
+def _nats(bound: float | None) -> str:
+    return "" if bound is None else f"{bound:.2f} nats"
 
 
 def _started(entry: "Entry") -> str:

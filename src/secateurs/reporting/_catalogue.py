@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from secateurs.reporting._merit import ACCURACY, ELBO, MERITS
+
 __all__ = ["Entry", "RunStatus", "catalogue"]
 
 RunStatus: TypeAlias = Literal["running", "finished", "stopped", "failed", "damaged"]
@@ -30,6 +32,9 @@ class Entry:
         epochs: epochs trained so far, over all stages and runs.
         accuracy_before: test accuracy before the first cut, a fraction; of a study, the mean over its runs.
         accuracy_after: the same at the end, or so far.
+        elbo_before: the evidence lower bound on test images before the first cut, in nats per image, of networks that
+            are judged by it.
+        elbo_after: the same at the end, or so far.
         params_kept: fraction of the parameters that the first cut found.
         macs_kept: the same of the multiply-adds.
         seconds: time spent in stages.
@@ -48,6 +53,8 @@ class Entry:
     epochs: int = 0
     accuracy_before: float | None = None
     accuracy_after: float | None = None
+    elbo_before: float | None = None
+    elbo_after: float | None = None
     params_kept: float | None = None
     macs_kept: float | None = None
     seconds: float = 0.0
@@ -102,8 +109,10 @@ def _run(place: Path, state: Mapping[str, Any], held: Callable[[Path], bool]) ->
         done=sum(stage["status"] == "finished" for stage in stages),
         total=len(stages),
         epochs=_epochs(place),
-        accuracy_before=_number(before, "test_accuracy"),
-        accuracy_after=_number(after, "test_accuracy"),
+        accuracy_before=_number(before, ACCURACY.test),
+        accuracy_after=_number(after, ACCURACY.test),
+        elbo_before=_number(before, ELBO.test),
+        elbo_after=_number(after, ELBO.test),
         params_kept=_kept(before, after, "params"),
         macs_kept=_kept(before, after, "macs"),
         seconds=sum(float(stage["seconds"]) for stage in stages),
@@ -127,6 +136,8 @@ def _study(place: Path, state: Mapping[str, Any], held: Callable[[Path], bool]) 
         epochs=sum(run.epochs for run in runs),
         accuracy_before=_mean(run.accuracy_before for run in ended),
         accuracy_after=_mean(run.accuracy_after for run in ended),
+        elbo_before=_mean(run.elbo_before for run in ended),
+        elbo_after=_mean(run.elbo_after for run in ended),
         params_kept=_mean(run.params_kept for run in ended),
         macs_kept=_mean(run.macs_kept for run in ended),
         seconds=sum(run.seconds for run in runs),
@@ -156,8 +167,8 @@ def _sides(state: Mapping[str, Any], stages: list[Any]) -> tuple[Mapping[str, An
     for results in [stage["results"] for stage in stages]:
         before = before or (results.get("before") or {})
         after |= results.get("after") or {}
-        if before and "test_accuracy" in results:  # a training after the cut
-            after["test_accuracy"] = results["test_accuracy"]
+        if before:  # a training after the cut
+            after |= {merit.test: results[merit.test] for merit in MERITS if merit.test in results}
     return before, after
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from secateurs.reporting._record import RunRecord
 
-__all__ = ["ACCURACY", "ELBO", "Merit", "merit_of"]
+__all__ = ["ACCURACY", "ELBO", "MERITS", "Merit", "merit_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,7 @@ ACCURACY = Merit(name="accuracy", epoch_key="accuracy", scale=100, title="accura
 ELBO = Merit(
     name="elbo", epoch_key="loss", sign=-1, title="ELBO, nats per image", unit="nats", margin=0.12, relative=True
 )
+MERITS = (ACCURACY, ELBO)
 
 
 def merit_of(run: RunRecord) -> Merit:
