@@ -39,6 +39,7 @@ class Graph:
         couplings: axes that only follow one another when cut by equal shares.
         fixed: what may not be cut, and why.
         free_outputs: whether the widths of the outputs may shrink.
+        outputs: the labels of every tensor that the call returns, one for each dim.
         notes: what to know about how it was found, for example that the code depends on the example's values.
     """
 
@@ -54,6 +55,7 @@ class Graph:
     ) -> None:
         self.model, self.args, self.kwargs = model, args, dict(kwargs)
         self.notes, self.free_outputs = tuple(record.notes), record.free_outputs
+        self.outputs = tuple(record.outputs)
         self.algebra, self.weights, self.operators, self.made = algebra, weights, record.operators, record.made
         self._counted = {path: labels[0] for path, labels in record.counted.items()}
         self.branches, self._narrow = tuple(record.branches), tuple(record.narrow)

@@ -76,6 +76,7 @@ class LabelMode(TorchDispatchMode):
         """The call returns these tensors: they stay alive, and unless `free` their sizes are promised."""
         if self.record is not None:
             self.record.free_outputs = free
+            self.record.outputs += [self.info(tensor).labels for tensor in output.promised]
         for tensor in (*output.promised, *output.internal):
             self.keep(tensor)
             if self.record is not None:

@@ -187,6 +187,8 @@ class Record:
 
     free_outputs: bool = False
     """Whether the sizes of what the call returns may change."""
+    outputs: list[Labels] = field(default_factory=list)
+    """Labels of the promised tensors that the call returns."""
     notes: list[str] = field(default_factory=list)
     """What a reader of the graph has to know about how it was found."""
 

@@ -5,6 +5,7 @@ from secateurs.surgery._apply import Report, Result, apply
 from secateurs.surgery._difference import relative_error
 from secateurs.surgery._files import load, save
 from secateurs.surgery._fill import fill_random
+from secateurs.surgery._head import kept_outputs, slice_outputs
 from secateurs.surgery._lineage import Lineage, lineage
 from secateurs.surgery._masked import masked
 from secateurs.surgery._prune import prune
@@ -17,11 +18,13 @@ __all__ = [
     "Result",
     "apply",
     "fill_random",
+    "kept_outputs",
     "lineage",
     "load",
     "masked",
     "prune",
     "relative_error",
     "save",
+    "slice_outputs",
     "tensors_in",
 ]
