@@ -43,7 +43,7 @@ class Ends(nn.Module):
 
     def made(self, maps: Tensor, pooled: Tensor) -> Any:
         if self.how == "pooled":
-            return F.adaptive_avg_pool2d(self.conv(maps), 1).view(len(x), self.classes)
+            return F.adaptive_avg_pool2d(self.conv(maps), 1).view(len(maps), self.classes)
         if self.how == "sum":
             return self.one(pooled) + self.two(pooled)
         if self.how == "norm":
