@@ -3,14 +3,17 @@
 from secateurs.selection._alone import Own, units_alone
 from secateurs.selection._count import CountChoice, CountOptions, units_by_count
 from secateurs.selection._each import each_axis
+from secateurs.selection._floors import GroupFloors, group_floors
 from secateurs.selection._levels import removals, sparsities
 from secateurs.selection._select import select
 
 __all__ = [
     "CountChoice",
     "CountOptions",
+    "GroupFloors",
     "Own",
     "each_axis",
+    "group_floors",
     "removals",
     "select",
     "sparsities",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -84,9 +84,16 @@ class Candidate:
 
 
 def candidates(
-    graph: Graph, scores: Mapping[str, Tensor], axes: Sequence[Axis], limits: Limits
+    graph: Graph,
+    scores: Mapping[str, Tensor],
+    axes: Sequence[Axis],
+    limits: Limits,
+    floors: Mapping[str, float] | None = None,
 ) -> tuple[Candidate, ...]:
     """The axes that take part, with their scores checked and sorted; coupled ones as one candidate.
+
+    Args:
+        floors: axis name to its own floor, where it has another one than `limits` says.
 
     Raises:
         PlanError: scores of an axis that the graph does not have, or of the wrong shape, not finite or missing for
@@ -99,17 +106,20 @@ def candidates(
             raise PlanError(f"scores[{name!r}]", wanted="the name of an axis", got="no such axis", cure=cure)
     checked = Scores({axis.name: scores[axis.name] for axis in axes if axis.name in scores}, axes)
     coupled = {name: coupling for coupling in graph.couplings for name in coupling.shares}
+    own = {name: replace(limits, floor=floor) for name, floor in (floors or {}).items()}
     found = []
     for axis in axes:
         coupling = coupled.get(axis.name)
-        if coupling is None:
-            found.append(_candidate((axis,), axis.size, checked, limits))
-        elif axis.name == next(iter(coupling.shares)):
-            found.append(_candidate(tuple(graph[name] for name in coupling.shares), coupling.steps, checked, limits))
+        together = (axis,) if coupling is None else tuple(graph[name] for name in coupling.shares)
+        if axis is together[0]:
+            steps = axis.size if coupling is None else coupling.steps
+            found.append(_candidate(together, steps, checked, tuple(own.get(one.name, limits) for one in together)))
     return tuple(found)
 
 
-def _candidate(axes: tuple[Axis, ...], steps: int, scores: Mapping[str, Tensor], limits: Limits) -> Candidate:
+def _candidate(
+    axes: tuple[Axis, ...], steps: int, scores: Mapping[str, Tensor], limits: tuple[Limits, ...]
+) -> Candidate:
     orders, means = [], []
     for axis in axes:
         values = scores[axis.name].cpu().double().numpy()
@@ -122,10 +132,10 @@ def _candidate(axes: tuple[Axis, ...], steps: int, scores: Mapping[str, Tensor],
 
 
 @lru_cache(maxsize=256)
-def _levels(limits: Limits, sizes: tuple[int, ...], steps: int) -> npt.NDArray[np.int64]:
+def _levels(limits: tuple[Limits, ...], sizes: tuple[int, ...], steps: int) -> npt.NDArray[np.int64]:
     """How many steps may go; the same for the many axes of one size."""
     levels = np.arange(steps, dtype=np.int64)
-    for size in sizes:
-        levels = levels[np.isin(levels * (size // steps), limits.levels(size))]
+    for own, size in zip(limits, sizes, strict=True):
+        levels = levels[np.isin(levels * (size // steps), own.levels(size))]
     levels.flags.writeable = False
     return levels

@@ -13,6 +13,7 @@ from secateurs.criteria import check_graph
 from secateurs.graph import Axis, Graph, Plan
 from secateurs.selection._budget import Budget
 from secateurs.selection._candidates import Candidate, Limits, candidates
+from secateurs.selection._floors import axis_floors
 from secateurs.selection._ratios import axis_ratios, counts_by_ratio
 from secateurs.selection._search import fewest, give_back
 from secateurs.selection._spared import Spare
@@ -32,7 +33,7 @@ def select(
     *,
     scope: Literal["global", "layerwise"] | Mapping[str, float] = "global",
     protect: Iterable[str] = (),
-    floor: float = 1,
+    floor: float | Mapping[str, float] = 1,
     multiple_of: int = 1,
     kinds: Iterable[str] | None = None,
 ) -> Plan:
@@ -56,7 +57,9 @@ def select(
             where it misses the one given. Axes that `graph.couplings` ties lose equal shares: the ratio of one is
             that of all, and one that is protected or of another kind keeps all whole.
         protect: patterns of axes, parameters or modules whose outputs stay whole; a module stands for all inside.
-        floor: units that every axis keeps at least, or (a float in (0, 1)) the fraction of them.
+        floor: units that every axis keeps at least, or (a float in (0, 1)) the fraction of them; or a mapping of axis
+            names or patterns to such floors (a name before a pattern, then the first pattern that matches), where
+            other axes keep one unit.
         multiple_of: the kept count of every axis that loses units is a multiple of this; an axis of another size is
             left whole or cut to a multiple. Counts are rounded to the nearest allowed, half-way to the larger.
         kinds: kinds of axes that take part; all but "branch" if None.
@@ -66,9 +69,10 @@ def select(
         PlanError: scores, names, patterns or numbers that make no sense, or a cut that the model's code cannot follow.
     """
     check_graph(graph)
-    limits = Limits(floor=floor, multiple_of=multiple_of)
+    floors = axis_floors(graph, floor) if isinstance(floor, Mapping) else {}
+    limits = Limits(floor=1 if isinstance(floor, Mapping) else floor, multiple_of=multiple_of)
     axes = _some(graph, taking_part(graph, protect, kinds))
-    found = candidates(graph, scores, axes, limits)
+    found = candidates(graph, scores, axes, limits, floors)
     counting = _Counting(graph, axes, Spare(graph, found))
     budget = None if remove is None else Budget(remove, counting.figures(counting.nothing))
     if isinstance(scope, Mapping):
