@@ -4,9 +4,8 @@ from dataclasses import fields
 
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from secateurs._errors import DataError
 from secateurs.data import Augment, Blur, ColourJitter, ResizedCrop
-from secateurs.recipes._section import STRICT_DATACLASS, Count
+from secateurs.recipes._section import STRICT_DATACLASS, Count, SaysWhere
 
 __all__ = ["BatchesSection"]
 
@@ -14,40 +13,22 @@ __all__ = ["BatchesSection"]
 # Each inherits, so that every option of the data room is an option here, with nothing said twice. Pydantic knows where
 # in the file a wrong value stands, the options do not; it takes a ValueError from them.
 @checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
-class ResizedCropSection(ResizedCrop):
+class ResizedCropSection(SaysWhere, ResizedCrop):
     """Random resized crops: every option of `ResizedCrop`."""
 
-    def __post_init__(self) -> None:
-        try:
-            super().__post_init__()
-        except DataError as error:
-            raise ValueError(str(error)) from error
-
 
 @checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
-class ColourSection(ColourJitter):
+class ColourSection(SaysWhere, ColourJitter):
     """Random colours: every option of `ColourJitter`."""
 
-    def __post_init__(self) -> None:
-        try:
-            super().__post_init__()
-        except DataError as error:
-            raise ValueError(str(error)) from error
-
 
 @checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
-class BlurSection(Blur):
+class BlurSection(SaysWhere, Blur):
     """Random blur: every option of `Blur`."""
 
-    def __post_init__(self) -> None:
-        try:
-            super().__post_init__()
-        except DataError as error:
-            raise ValueError(str(error)) from error
-
 
 @checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
-class BatchesSection(Augment):
+class BatchesSection(SaysWhere, Augment):
     """How training images become batches: their number, and every option of `Augment`."""
 
     size: Count = 128
@@ -58,12 +39,6 @@ class BatchesSection(Augment):
     """Random brightness, contrast, saturation and hue."""
     blur: BlurSection | None = None
     """Gaussian blur."""
-
-    def __post_init__(self) -> None:
-        try:
-            super().__post_init__()
-        except DataError as error:
-            raise ValueError(str(error)) from error
 
     def augment(self) -> Augment:
         """What is done to training images."""

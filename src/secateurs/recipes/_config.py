@@ -9,13 +9,12 @@ from pydantic import BaseModel, Field, model_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from secateurs import models
-from secateurs._errors import SecateursError
 from secateurs.data import DataOptions
 from secateurs.recipes._batches import BatchesSection
 from secateurs.recipes._for_data import fit_to_data
 from secateurs.recipes._overrides import override
 from secateurs.recipes._plain import check_plain
-from secateurs.recipes._section import STRICT, STRICT_DATACLASS, Count, Name
+from secateurs.recipes._section import STRICT, STRICT_DATACLASS, Count, Name, SaysWhere
 from secateurs.recipes._validate import validate
 from secateurs.recipes.objectives import ObjectiveName
 from secateurs.recipes.stages import PruneStage, Stage, TrainStage, expand
@@ -48,16 +47,8 @@ class ModelSection(BaseModel):
 
 # Inherits, so that every option of the data room is an option here, with nothing said twice.
 @checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
-class DataSection(DataOptions):
+class DataSection(SaysWhere, DataOptions):
     """The images: every option of `DataOptions`."""
-
-    def __post_init__(self) -> None:
-        check = getattr(super(), "__post_init__", None)
-        try:
-            if check is not None:
-                check()
-        except SecateursError as error:  # pydantic knows where in the file this is, the options do not
-            raise ValueError(str(error)) from error
 
 
 class Recipe(BaseModel):

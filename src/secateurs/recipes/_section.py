@@ -4,7 +4,9 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-__all__ = ["STRICT", "STRICT_DATACLASS", "Count", "Name", "Ratio"]
+from secateurs._errors import SecateursError
+
+__all__ = ["STRICT", "STRICT_DATACLASS", "Count", "Name", "Ratio", "SaysWhere"]
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 STRICT_DATACLASS = ConfigDict(extra="forbid", strict=True)  # pydantic takes `frozen` from the decorator here
@@ -27,3 +29,18 @@ Name: TypeAlias = Annotated[
 ]
 Ratio: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
+
+
+class SaysWhere:
+    """First among the bases of a section that inherits the options of a room.
+
+    What the room refuses becomes an error of pydantic's, which knows where in the file it is.
+    """
+
+    def __post_init__(self) -> None:
+        check = getattr(super(), "__post_init__", None)
+        try:
+            if check is not None:
+                check()
+        except SecateursError as error:
+            raise ValueError(str(error)) from error

@@ -5,9 +5,8 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from secateurs._errors import ConfigError
 from secateurs.masks import MaskOptions, UnitMasks
-from secateurs.recipes._section import STRICT_DATACLASS
+from secateurs.recipes._section import STRICT_DATACLASS, SaysWhere
 
 __all__ = ["MASKS_FILE", "MaskSection", "mask_results"]
 
@@ -16,14 +15,8 @@ MASKS_FILE = "masks.safetensors"
 
 # Inherits, so that every option of the masks room is an option here, with nothing said twice.
 @checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
-class MaskSection(MaskOptions):
+class MaskSection(SaysWhere, MaskOptions):
     """Which weights go: every option of `MaskOptions`."""
-
-    def __post_init__(self) -> None:
-        try:
-            super().__post_init__()
-        except ConfigError as error:  # pydantic knows where in the file this is, the options do not
-            raise ValueError(str(error)) from error
 
     def plain(self) -> MaskOptions:
         """The same options as the masks room knows them."""

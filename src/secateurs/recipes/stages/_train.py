@@ -10,11 +10,10 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from pydantic.json_schema import SkipJsonSchema
 from torch.optim import Optimizer
 
-from secateurs._errors import ConfigError
 from secateurs.graph import trace
 from secateurs.masks import fixed_masks
 from secateurs.recipes._handover import hand_on, held_optimizer
-from secateurs.recipes._section import STRICT_DATACLASS, Name
+from secateurs.recipes._section import STRICT_DATACLASS, Name, SaysWhere
 from secateurs.recipes._seeds import stage_seed
 from secateurs.recipes.stages._base import CHECKPOINT_FILE, StageType, Step
 from secateurs.training import CheckpointOptions, EpochRecord, TrainOptions, make_optimizer, train
@@ -28,19 +27,13 @@ __all__ = ["TrainStage"]
 
 # Inherits, so that every option of the training room is an option of the stage, with nothing said twice.
 @checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
-class TrainStage(StageType, TrainOptions):
+class TrainStage(SaysWhere, StageType, TrainOptions):
     """Train the model: every option of `TrainOptions`; `seed` and `device` come from the recipe."""
 
     type: Literal["train"]
     name: Name | None = None
     seed: SkipJsonSchema[Annotated[int, Field(exclude=True)]] = field(default=0, init=False)
     device: SkipJsonSchema[Annotated[str, Field(exclude=True)]] = field(default="auto", init=False)
-
-    def __post_init__(self) -> None:
-        try:
-            super().__post_init__()
-        except ConfigError as error:  # pydantic knows where in the file this is, the options do not
-            raise ValueError(str(error)) from error
 
     def describe(self) -> str:
         """The stage in a few words."""

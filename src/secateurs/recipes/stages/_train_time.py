@@ -8,8 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
 from pydantic.json_schema import SkipJsonSchema
 
-from secateurs._errors import ConfigError
-from secateurs.recipes._section import STRICT, STRICT_DATACLASS, Count, Ratio
+from secateurs.recipes._section import STRICT, STRICT_DATACLASS, Count, Ratio, SaysWhere
 from secateurs.recipes.stages._prune import Choice, CriterionSection, PruneStage
 from secateurs.recipes.stages._stop import StopSection
 from secateurs.recipes.stages._train import TrainStage
@@ -23,7 +22,7 @@ _OWN = ("epochs", "first_epoch", "schedule_epochs", "seed", "device")
 
 # Inherits, so that every option of the training room is an option here, with nothing said twice.
 @checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
-class TrainSection(TrainOptions):
+class TrainSection(SaysWhere, TrainOptions):
     """How it trains: every option of `TrainOptions` but the number of epochs."""
 
     epochs: SkipJsonSchema[Annotated[int, Field(exclude=True)]] = field(default=1, init=False)
@@ -31,12 +30,6 @@ class TrainSection(TrainOptions):
     schedule_epochs: SkipJsonSchema[Annotated[int | None, Field(exclude=True)]] = field(default=None, init=False)
     seed: SkipJsonSchema[Annotated[int, Field(exclude=True)]] = field(default=0, init=False)
     device: SkipJsonSchema[Annotated[str, Field(exclude=True)]] = field(default="auto", init=False)
-
-    def __post_init__(self) -> None:
-        try:
-            super().__post_init__()
-        except ConfigError as error:  # pydantic knows where in the file this is, the options do not
-            raise ValueError(str(error)) from error
 
     def part(self, first: int, end: int, total: int) -> TrainStage:
         """The training from epoch `first` to `end` of a schedule over `total`."""
