@@ -21,9 +21,11 @@ network, whatever has been cut since.
                      slightly more); of `level_weights`, percent of the weights that take part
     units            int, units that take part, as level 0 found them (weights for `level_weights`)
     asked_units      int, how many this level was to remove
+    removed_count    int, how many it removed
     removed_units    {layer: [int, ...]}, removed by this level, ascending; every layer that takes part, also with [];
                      all empty for `level_weights`, which has
     removed_weights  {layer: int}, weights removed by this level (`level_weights` alone)
+    layer_sizes      {layer: int}, units of the layer in the original network
     kept_units       {layer: int}, units left after this level (weights for `level_weights`)
     before, after    figures of the network before and right after the removal, as of every stage that cuts:
                      `after.test_accuracy` is the accuracy right after the cut, without retraining

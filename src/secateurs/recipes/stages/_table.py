@@ -7,9 +7,10 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, Field
 
 from secateurs.recipes._section import STRICT
-from secateurs.recipes.stages._base import Step
+from secateurs.recipes.stages._base import StageType, Step
 from secateurs.recipes.stages._compact import CompactStage
 from secateurs.recipes.stages._finetune import FinetuneStage
+from secateurs.recipes.stages._levels import LevelsStage
 from secateurs.recipes.stages._measure import MeasureStage
 from secateurs.recipes.stages._prune import PruneStage
 from secateurs.recipes.stages._random_mask import RandomMaskStage
@@ -31,8 +32,8 @@ class RepeatStage(BaseModel):
 
 
 Work: TypeAlias = TrainStage | PruneStage | MeasureStage | ScoresStage | RandomMaskStage | FinetuneStage | CompactStage
-"""One row for each type of stage; `repeat` and `train_time` are not carried out, they are written out."""
-Stage: TypeAlias = Annotated[Work | RepeatStage | TrainTimeStage, Field(discriminator="type")]
+"""One row for each type of stage; `repeat`, `train_time` and `levels` are not carried out, they are written out."""
+Stage: TypeAlias = Annotated[Work | RepeatStage | TrainTimeStage | LevelsStage, Field(discriminator="type")]
 RepeatStage.model_rebuild()
 
 _MOST_STEPS = 10_000
@@ -55,12 +56,12 @@ def expand(stages: Sequence[Stage]) -> tuple[Step, ...]:
     )
 
 
-def _flat(stages: Sequence[Stage]) -> Iterator[Work]:
+def _flat(stages: Sequence[Stage]) -> Iterator[StageType]:
     for stage in stages:
         if isinstance(stage, RepeatStage):
             for _ in range(stage.times):
                 yield from _flat(stage.stages)
-        elif isinstance(stage, TrainTimeStage):
+        elif isinstance(stage, TrainTimeStage | LevelsStage):
             yield from stage.stages()
         else:
             yield stage
