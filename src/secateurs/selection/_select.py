@@ -82,7 +82,8 @@ def select(
             raise budget.refuse(counting.figures(removed), "with the ratios in scope")
     else:
         steps = _order(scope)(found)
-        allowed = f"{len(axes)} of {len(graph.axes)} axes take part, floor={floor}, multiple_of={multiple_of}"
+        least = "by axis" if isinstance(floor, Mapping) else floor
+        allowed = f"{len(axes)} of {len(graph.axes)} axes take part, floor={least}, multiple_of={multiple_of}"
         removed = _within(budget or Budget({}, {}), steps, counting, allowed)
     removed = counting.spare(removed)
     return graph.plan({axis.name: np.flatnonzero(removed[axis.atoms]) for axis in axes})
