@@ -11,23 +11,52 @@ from torch import nn
 from secateurs import models
 from secateurs._errors import ConfigError
 
+# Channels of the networks below that nobody prints a count for, written out by hand.
+FIRE = ((96, 16, 64), (128, 16, 64), (128, 32, 128), (256, 32, 128), (256, 48, 192), (384, 48, 192), (384, 64, 256))
+
+
+def fires() -> int:
+    """Weights, biases and BatchNorm of the squeezing and of both expanding convolutions of every fire module."""
+    return sum(
+        squeeze * (before + 3) + expand * (squeeze + 3) + expand * (9 * squeeze + 3)
+        for before, squeeze, expand in (*FIRE, (512, 64, 256))
+    )
+
+
+def cifar_resnet(blocks: int, first: int, *, projected: bool, classes: int = 10) -> int:
+    """Convolutions without biases, BatchNorm behind each, one linear layer."""
+    total, before = 27 * first + 2 * first, first
+    for after in (first, 2 * first, 4 * first):
+        total += before * after * 9 + (2 * blocks - 1) * after * after * 9 + 2 * blocks * 2 * after
+        total += before * after + 2 * after if projected and after > before else 0
+        before = after
+    return total + classes * (before + 1)
+
+
 # Published counts (papers, weight files, the repositories that later work cites), independent of TABLE.
 PUBLISHED = {
     "mlp": 784 * 300 + 300 + 300 * 100 + 100 + 100 * 10 + 10,
     "fc_head": 3 * 16 * 9 + 16 + 16 * 32 * 9 + 32 + 2048 * 256 + 256 * 128 + 128 * 10,
+    "alexnet": 64 * 364 + 192 * (64 * 25 + 1) + 384 * (192 * 9 + 1) + 256 * (384 * 9 + 1) + 256 * (256 * 9 + 1) + 2_570,
     "conv2": 4_300_992,
     "conv4": 2_425_024,
     "conv6": 2_261_184,
     "conv8": 5_275_840,
+    "googlenet": 6_166_250,
+    "mobilenet_v2": 2_296_922,
     "resnet8": 75_290,
     "resnet9": 6_573_130,
     "resnet18": 11_689_512,
     "resnet20": 269_722,
     "resnet32": 464_154,
+    "resnet32x4": cifar_resnet(5, 64, projected=True),
+    "resnet38": cifar_resnet(6, 16, projected=False),
     "resnet44": 658_586,
     "resnet50": 25_557_032,
     "resnet56": 853_018,
+    "resnet74": cifar_resnet(12, 16, projected=False),
     "resnet110": 1_727_962,
+    "squeezenet": 96 * (27 + 3) + fires() + 512 * 10 + 10,
     # Convolutions forth and back, linear layers without biases forth and back, two linear layers to the code.
     "vae28": 272 + 8_224 + 8_208 + 257 + 2 * (1568 * 400 + 400 * 200 + 200 * 20) + 200 * 20,
     "vae64": 1_568 + 32_832 + 32_800 + 1_539 + 2 * (16384 * 2048 + 2048 * 4096 + 4096 * 100) + 4096 * 100,
@@ -69,6 +98,20 @@ def test_projection_shortcuts_have_their_published_counts(name: str, parameters:
     assert count(name, shortcut="B") == parameters
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("resnet20", 269_722), ("resnet56", 853_018), ("resnet110", 1_727_962)]
+)
+def test_counting_by_hand_gives_the_published_counts(name: str, parameters: int) -> None:
+    blocks = (int(name.removeprefix("resnet")) - 2) // 6
+    assert cifar_resnet(blocks, 16, projected=False) == parameters
+    assert count(name, shortcut="B") == cifar_resnet(blocks, 16, projected=True)
+
+
+def test_mobilenet_without_projections_has_the_paper_networks_count() -> None:
+    """3,504,872 with 1000 classes, as in the weights published for 224x224 images."""
+    assert count("mobilenet_v2", shortcut="identity", classes=1000) == 3_504_872
+
+
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_forward_gives_one_logit_per_class_and_uses_every_parameter(name: str) -> None:
     entry = models.TABLE[name]
@@ -90,12 +133,12 @@ def test_default_options_of_the_table_are_those_of_the_builder(name: str) -> Non
 
 @pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name not in ("mlp", "fc_head")])
 def test_width_scales_parameters_about_quadratically(name: str) -> None:
-    half = count(name, width=0.5, classes=10)
+    half = count(name, width=0.5 * models.TABLE[name].options["width"], classes=10)
     assert 0.22 < half / count(name, classes=10) < 0.33
 
 
-@pytest.mark.parametrize("name", ["resnet8", "resnet9", "resnet18"])
-def test_residual_networks_take_other_sizes_and_one_channel(name: str) -> None:
+@pytest.mark.parametrize("name", ["resnet8", "resnet9", "resnet18", "mobilenet_v2", "squeezenet", "googlenet"])
+def test_fully_convolutional_networks_take_other_sizes_and_one_channel(name: str) -> None:
     model = models.build(name, channels=1, classes=10, width=0.25).eval()
     assert model(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
 
@@ -173,6 +216,7 @@ def test_equal_seeds_give_equal_weights_and_convolutions_start_at_he_variance() 
         ("resnet20", {"shortcut": "C"}, r"model\.shortcut: wanted one of A, B, got 'C'"),
         ("resnet20", {"classes": 0}, r"model\.classes: wanted a positive integer, got 0"),
         ("resnet20", {"channels": True}, r"model\.channels: wanted a positive integer, got True"),
+        ("mobilenet_v2", {"shortcut": "A"}, r"model\.shortcut: wanted one of projection, identity, got 'A'"),
         ("mlp", {"widths": (300, -1)}, r"model\.widths\.1: wanted a positive integer, got -1"),
         ("mlp", {"widths": 300}, r"model\.widths: wanted a list of positive integers, got 300"),
         ("conv8", {"size": 8}, r"model\.size: wanted at least 16 pixels for 4 poolings, got 8"),

@@ -14,6 +14,9 @@ from torch.utils._pytree import tree_map_only
 from secateurs.graph import Coupling, Graph, Plan, convert, tensors_of, trace
 from secateurs.models import TABLE
 from secateurs.models._cifar_resnet import CifarResNet
+from secateurs.models._googlenet import GoogLeNet
+from secateurs.models._mobilenet import MobileNetV2
+from secateurs.models._squeezenet import SqueezeNet
 from secateurs.surgery import apply, fill_random, masked, relative_error, tensors_in
 from tests.zoo import ZOO, Entry
 from tests.zoo._entry import image
@@ -35,6 +38,8 @@ __all__ = [
 ]
 
 LARGEST_ERROR = 1e-9
+_ANY_SIZE = (CifarResNet, GoogLeNet, MobileNetV2, SqueezeNet)
+"""Convolutional up to a pool over all positions: the same network on any image."""
 SMALLEST_REACTION = 1e-6
 
 
@@ -71,8 +76,7 @@ def case(name: str) -> Case:
 def table_case(name: str) -> Case:
     """A model of the table on small images; not kept, for some are large."""
     channels, side, _ = TABLE[name].input_shape
-    # Convolutional up to a pool: the same network on any image.
-    side = 8 if isinstance(TABLE[name].builder(classes=10, channels=channels), CifarResNet) else min(side, 32)
+    side = 8 if isinstance(TABLE[name].builder(classes=10, channels=channels), _ANY_SIZE) else min(side, 32)
     build = partial(TABLE[name].builder, classes=10, channels=channels)
     return make_case(name, Entry(build=build, arguments=lambda batch: image(channels, side, side)(batch - 1)))
 

@@ -26,8 +26,8 @@ from tests.surgery._proof import (
 from tests.zoo import ZOO
 
 PRUNABLE = [name for name in ZOO if ZOO[name].axes]
-TABLED = [name for name in TABLE if name != "vae64"]
-"""Networks of the table that are proved; the one left out is vae28 at sixty times its size."""
+TABLED = [name for name in TABLE if name not in ("vae64", "resnet38", "resnet74")]
+"""Networks of the table that are proved; those left out are vae28 at sixty times its size, and further depths."""
 SMALL = ("mlp", "conv2", "resnet8", "resnet20", "vae28")
 """Networks of the table that are cut along each axis alone in the fast suite."""
 

@@ -10,13 +10,17 @@ from torch import nn
 
 from secateurs._errors import ConfigError
 from secateurs._nearest import nearest_hint
+from secateurs.models._alexnet import AlexNet
 from secateurs.models._checks import positive_int
 from secateurs.models._cifar_resnet import CifarResNet
 from secateurs.models._conv import Conv
 from secateurs.models._fc_head import FCHead
+from secateurs.models._googlenet import GoogLeNet
 from secateurs.models._imagenet_resnet import ImageNetResNet, PlainBlock, WideEndBlock
 from secateurs.models._mlp import MLP
+from secateurs.models._mobilenet import MobileNetV2
 from secateurs.models._resnet9 import ResNet9
+from secateurs.models._squeezenet import SqueezeNet
 from secateurs.models._vae import VAE
 from secateurs.models._vgg import VGG
 
@@ -87,13 +91,18 @@ def _unknown(where: str, name: str, known: tuple[str, ...]) -> ConfigError:
 
 
 _CIFAR, _IMAGENET = (3, 32, 32), (3, 224, 224)
+_ALEXNET = "Krizhevsky: One weird trick for parallelizing convolutional neural networks, 2014"
+_GOOGLENET = "Szegedy et al.: Going deeper with convolutions, 2014"
 _LENET = "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998"
 _LOTTERY = "Frankle, Carbin: The lottery ticket hypothesis, 2019"
 _HIDDEN = "Ramanujan et al.: What's hidden in a randomly weighted neural network?, 2020"
+_MOBILENET = "Sandler et al.: MobileNetV2: inverted residuals and linear bottlenecks, 2018"
 _RESNET = "He, Zhang, Ren, Sun: Deep residual learning for image recognition, 2015"
 _PAGE = "Page: How to train your ResNet, 2018"
+_SQUEEZENET = "Iandola et al.: SqueezeNet: AlexNet-level accuracy with 50x fewer parameters, 2016"
 _VAE = "Kingma, Welling: Auto-encoding variational Bayes, 2013"
 _VGG = "Simonyan, Zisserman: Very deep convolutional networks for large-scale image recognition, 2014"
+_WIDE = "Wang, Grosse, Fidler, Zhang: EigenDamage, structured pruning in the Kronecker-factored eigenbasis, 2019"
 
 
 def _conv(depth: int, paper: str, parameters: int) -> ModelEntry:
@@ -168,19 +177,40 @@ _ENTRIES = (
         parameters=563_424,
         options=MappingProxyType({"widths": (256, 128), "size": 32}),
     ),
+    ModelEntry(name="alexnet", builder=AlexNet, input_shape=_CIFAR, paper=_ALEXNET, parameters=2_472_266),
     _conv(2, _LOTTERY, 4_300_992),
     _conv(4, _LOTTERY, 2_425_024),
     _conv(6, _LOTTERY, 2_261_184),
     _conv(8, _HIDDEN, 5_275_840),
+    ModelEntry(name="googlenet", builder=GoogLeNet, input_shape=_CIFAR, paper=_GOOGLENET, parameters=6_166_250),
+    ModelEntry(
+        name="mobilenet_v2",
+        builder=MobileNetV2,
+        input_shape=_CIFAR,
+        paper=_MOBILENET,
+        parameters=2_296_922,
+        options=MappingProxyType({"width": 1.0, "shortcut": "projection"}),
+    ),
     _cifar_resnet(8, 75_290),
     ModelEntry(name="resnet9", builder=ResNet9, input_shape=_CIFAR, paper=_PAGE, parameters=6_573_130),
     _imagenet_resnet(18, partial(ImageNetResNet, block=PlainBlock, depths=(2, 2, 2, 2)), 11_689_512),
     _cifar_resnet(20, 269_722),
     _cifar_resnet(32, 464_154),
+    ModelEntry(
+        name="resnet32x4",
+        builder=partial(CifarResNet, blocks=5, width=4.0, shortcut="B"),
+        input_shape=_CIFAR,
+        paper=_WIDE,
+        parameters=7_427_914,
+        options=MappingProxyType({"width": 4.0, "shortcut": "B"}),
+    ),
+    _cifar_resnet(38, 561_370),
     _cifar_resnet(44, 658_586),
     _imagenet_resnet(50, partial(ImageNetResNet, block=WideEndBlock, depths=(3, 4, 6, 3)), 25_557_032),
     _cifar_resnet(56, 853_018),
+    _cifar_resnet(74, 1_144_666),
     _cifar_resnet(110, 1_727_962),
+    ModelEntry(name="squeezenet", builder=SqueezeNet, input_shape=_CIFAR, paper=_SQUEEZENET, parameters=734_986),
     _vae(28, 1, 1_443_361, filters=(16, 32), widths=(400, 200), latent=20),
     _vae(64, 3, 85_183_619, filters=(32, 64), widths=(2048, 4096), latent=100),
     _vgg(11, (1, 1, 2, 2, 2), 9_231_114),
