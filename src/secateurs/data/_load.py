@@ -1,13 +1,15 @@
 """From options to three sets of images."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from secateurs._errors import DataError
-from secateurs.data._batches import device_of
+from secateurs.data._batch_options import device_of
 from secateurs.data._decode import stack
 from secateurs.data._hash import keyed_order
 from secateurs.data._image_set import ImageSet, Splits
@@ -16,9 +18,10 @@ from secateurs.data._opened import opened
 from secateurs.data._options import DataOptions
 from secateurs.data._partition import draw, stratified, without
 from secateurs.data._residency import decide
-from secateurs.data._source import read_splits, source_of
-from secateurs.data._split import Split
+from secateurs.data._source import expanded, read_splits, source_of
+from secateurs.data._split import Source, Split
 from secateurs.data._streamed_set import StreamedSet
+from secateurs.data._subset import Subset
 
 __all__ = ["load"]
 
@@ -26,16 +29,13 @@ __all__ = ["load"]
 _TEST, _VALIDATION, _LIMIT, _MOMENTS, _LABELS = range(5)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Rows:
-    """Rows of the training split for training and validation, and of the test split for testing."""
-
-    train: Tensor
-    validation: Tensor
-    test: Tensor
-
-
-def load(options: DataOptions, *, device: str = "cpu", notify: Callable[[str], None] | None = None) -> Splits:
+def load(
+    options: DataOptions,
+    *,
+    device: str = "cpu",
+    notify: Callable[[str], None] | None = None,
+    division: Division | None = None,
+) -> Splits:
     """Read, divide and decode a data set; the same options give the same splits everywhere.
 
     Validation images come from the training split only, so the test split serves the final judgement alone.
@@ -45,22 +45,29 @@ def load(options: DataOptions, *, device: str = "cpu", notify: Callable[[str], N
         options: what is read, and how it is divided.
         device: where batches will be made; images that are held are held there if they fit.
         notify: told in one line whether images are held or streamed, before any is decoded.
+        division: parts, mean and std that were found before, instead of those that the options ask for.
 
     Raises:
-        DataError: the source is missing or damaged, or a column, label, split or image is not as asked for.
+        DataError: the source is missing or damaged, or a column, label, split, class or image is not as asked for.
 
     >>> load(DataOptions(name="digits")).train.images.shape
     torch.Size([1294, 1, 8, 8])
     """
     source = source_of(options)
     train, test = read_splits(source, options)
-    rows = _divide(train, test, options)
+    division = _division(train, test, options, source, division)
+    rows, subset = division.rows(), None
+    options = _known(options, division)
+    if options.classes is not None:
+        subset = subset_of(options.classes, train, source.name)
+        options = _as_for_all(options, train, rows)
+        rows = _within(rows, subset, train, test or train)
     if not (len(rows.train) and len(rows.test)):
         raise DataError(
             source.where,
             wanted="images to train and to test on",
             got=f"{len(rows.train)} and {len(rows.test)}",
-            cure="Give more images, or change data.test_ratio, data.validation_ratio or data.limit.",
+            cure="Give more images, or change data.test_ratio, data.validation_ratio, data.limit or data.classes.",
         )
     parts = [(train, rows.train), (train, rows.validation), (test or train, rows.test)]
     chosen = decide(parts, options, device_of(device))
@@ -70,10 +77,32 @@ def load(options: DataOptions, *, device: str = "cpu", notify: Callable[[str], N
     if options.shuffle_labels:
         sets[:2] = [_mislabelled(part, options) for part in sets[:2]]
     mean, std = _normalisation(sets[0], options)
-    return Splits(train=sets[0], validation=sets[1], test=sets[2], mean=mean, std=std, name=source.name)
+    return Splits(
+        train=sets[0],
+        validation=sets[1],
+        test=sets[2],
+        mean=mean,
+        std=std,
+        name=source.name,
+        subset=subset,
+        division=replace(division, mean=mean, std=std),
+    )
 
 
-def _divide(train: Split, test: Split | None, options: DataOptions) -> _Rows:
+def _division(
+    train: Split, test: Split | None, options: DataOptions, source: Source, given: Division | None
+) -> Division:
+    """What the rows of all classes are for: as it was, where that is known, else as the options say."""
+    if given is None and options.split_from is not None:
+        path = expanded(Path(options.split_from))
+        given = Division.load(path / SPLIT_FILE if path.is_dir() else path)
+    if given is None:
+        return Division.of(_divide(train, test, options), train, test, source.name)
+    given.check_fits(train, test)
+    return given
+
+
+def _divide(train: Split, test: Split | None, options: DataOptions) -> Rows:
     seed = options.split_seed
     if test is None:
         test_rows = stratified(train.labels, options.test_ratio, (seed, _TEST))
@@ -86,7 +115,34 @@ def _divide(train: Split, test: Split | None, options: DataOptions) -> _Rows:
         rows = draw(rows, options.limit, (seed, _LIMIT))
         test_rows = draw(test_rows, min(options.limit, share), (seed, _LIMIT))
     chosen = stratified(train.labels[rows], options.validation_ratio, (seed, _VALIDATION))
-    return _Rows(train=rows[without(len(rows), chosen)], validation=rows[chosen], test=test_rows)
+    return Rows(train=rows[without(len(rows), chosen)], validation=rows[chosen], test=test_rows)
+
+
+def _known(options: DataOptions, division: Division) -> DataOptions:
+    """With the mean and std that were found before; the options' own come first."""
+    mean, std = division.mean, division.std
+    if mean is None or std is None or options.channels not in (None, len(mean)):
+        return options
+    channels: Any = len(mean)
+    return replace(options, mean=options.mean or mean, std=options.std or std, channels=channels)
+
+
+def _as_for_all(options: DataOptions, train: Split, rows: Rows) -> DataOptions:
+    """With the mean, std and channels of the training images of all classes, as a network trained on these knows them."""
+    if options.mean is not None and options.std is not None:
+        return options
+    (images,) = opened([(train, rows.train)], options)
+    mean, std = streamed_moments(images, (options.split_seed, _MOMENTS))
+    return replace(options, mean=options.mean or mean, std=options.std or std, channels=images.channels)
+
+
+def _within(rows: Rows, subset: Subset, train: Split, test: Split) -> Rows:
+    """The rows of the subset's classes."""
+
+    def kept(split: Split, part: Tensor) -> Tensor:
+        return part[subset.places(split.labels[part])]
+
+    return Rows(train=kept(train, rows.train), validation=kept(train, rows.validation), test=kept(test, rows.test))
 
 
 def _held(

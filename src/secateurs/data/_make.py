@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from secateurs.data._batches import Batches, BatchOptions, device_of
+from secateurs.data._batch_options import BatchOptions, device_of
+from secateurs.data._batches import Batches
 from secateurs.data._image_set import ImageSet
 from secateurs.data._memory import fits
 from secateurs.data._streamed import StreamedBatches

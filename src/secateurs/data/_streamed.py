@@ -4,31 +4,31 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
+from typing import final
 
 import torch
 from torch import Tensor
 
 from secateurs._errors import DataError
-from secateurs._sharding import Shard
-from secateurs.data._batches import BatchOptions, check_batches, device_of
+from secateurs.data._batch_options import BatchOptions
 from secateurs.data._draws import Draws
 from secateurs.data._finish import Finisher
 from secateurs.data._image_set import ImageSet
 from secateurs.data._prefetch import prefetched, usual_threads
-from secateurs.data._steps import Steps
+from secateurs.data._stepped import Stepped
 from secateurs.data._streamed_set import StreamedSet
 from secateurs.data._upload import Uploader
 
 __all__ = ["StreamedBatches"]
 
-_AUGMENT = 2
 # Images that one thread decodes in one go: enough that handing over costs nothing, few enough to share a batch out.
 _CHUNK = 32
 # Batches that are decoded, or being decoded, besides the one that the network works on.
 _AHEAD = 2
 
 
-class StreamedBatches:
+@final
+class StreamedBatches(Stepped):
     """What `Batches` gives, number for number, of images that the device does not hold.
 
     Threads decode ahead; memory is bounded by three batches, whatever the size of the set. A loop that is left
@@ -57,25 +57,9 @@ class StreamedBatches:
         seed: int = 0,
         options: BatchOptions | None = None,
     ) -> None:
-        chosen = options or BatchOptions()
-        check_batches(images, batch_size, mean, std, chosen.drop_last)
-        self.normalisation, self.options = (tuple(mean), tuple(std)), chosen
+        super().__init__(images, batch_size, (mean, std), seed=seed, options=options or BatchOptions(), home="cpu")
         self._images = images.to("cpu") if isinstance(images, ImageSet) else images
-        self._device = device_of(chosen.device)
-        self._seed, self._epoch, self._start = seed, 0, 0
-        self._threads = chosen.threads or usual_threads()
-        self._steps = Steps(
-            indices=self._images.indices,
-            batch_size=batch_size,
-            seed=seed,
-            shuffle=chosen.shuffle,
-            drop_last=chosen.drop_last,
-            shard=chosen.shard,
-        )
-        self._shard = chosen.shard
-        self._finisher = Finisher(
-            augment=chosen.augment, fit=chosen.fit, mean=mean, std=std, channels_last=chosen.channels_last
-        ).to(self._device)
+        self._threads = self.options.threads or usual_threads()
         self._stored = _stored_shape(self._images, self._finisher)
         self._labels, self._indices = images.labels.to(self._device), images.indices.to(self._device)
         self._uploader = Uploader(self._device)
@@ -90,30 +74,9 @@ class StreamedBatches:
         """Channels, height and width of what the batches hold."""
         return self._finisher.shape(self._stored)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose order and augmentation of the loops that begin from now on."""
-        self._epoch = epoch
-
-    @property
-    def shard(self) -> Shard:
-        """Which part of every batch this is: (rank, world)."""
-        return self._shard
-
-    def global_size(self, step: int) -> int:
-        """Images of one step over all ranks."""
-        return self._steps.global_size(step)
-
-    def start_at(self, step: int) -> None:
-        """The next loop begins at that step of its epoch; those after it begin at the first again."""
-        self._start = step
-
-    def __len__(self) -> int:
-        return len(self._steps)
-
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order, key = self._steps.order(self._epoch), (self._seed, self._epoch, _AUGMENT)
+        start, order, key = self._begun()
         placed, draws = order.to(self._device), Draws(key, self._indices)
-        start, self._start = self._start, 0
         with closing(self._decoded(order, Draws(key, self._images.indices), start)) as decoded:
             for step, buffer in enumerate(decoded, start):
                 positions = self._steps.positions(placed, step)

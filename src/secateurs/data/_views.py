@@ -10,7 +10,8 @@ from torch import Tensor
 from secateurs._errors import DataError
 from secateurs._sharding import Shard
 from secateurs.data._augment import Augment, ColourJitter, ResizedCrop
-from secateurs.data._batches import Batches, BatchOptions, device_of
+from secateurs.data._batch_options import BatchOptions, device_of
+from secateurs.data._batches import Batches
 from secateurs.data._image_set import ImageSet
 from secateurs.data._make import make_batches
 from secateurs.data._memory import fits
