@@ -1,0 +1,108 @@
+"""How a cut chooses its units, whatever says how many go; and the choice itself."""
+
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, Field, model_validator
+
+from secateurs import _distributed, criteria
+from secateurs.graph import Graph, Plan
+from secateurs.recipes._section import STRICT, Count, Ratio
+from secateurs.recipes._seeds import stage_seed
+from secateurs.recipes.stages._base import Step
+from secateurs.selection import GroupFloors, group_floors, select
+
+if TYPE_CHECKING:
+    from secateurs.recipes._session import Session
+
+__all__ = ["Amount", "Choice", "CriterionSection", "CutOptions", "Scope", "scores_of", "selected"]
+
+Choice = Literal["bottom", "top", "random"]
+Scope: TypeAlias = Literal["global", "layerwise"] | dict[str, float]
+Amount: TypeAlias = Literal["macs", "params", "bytes", "units"]
+
+
+class CriterionSection(BaseModel):
+    """A criterion with options, such as `{name: magnitude, options: {p: 1}}`."""
+
+    model_config = STRICT
+    name: str
+    """One of `secateurs.criteria.names()`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class CutOptions(BaseModel):
+    """Which units go, and which stay whatever their scores."""
+
+    model_config = STRICT
+    criterion: str | CriterionSection = "magnitude"
+    """Which units matter: a name, or a name with options."""
+    choice: Choice = "bottom"
+    """Which units go: those with the lowest scores, those with the highest, to see what scores are worth, or any, by
+    lot and without scores."""
+    protect: tuple[str, ...] = ()
+    """Patterns of axes that stay whole, such as `fc*`."""
+    floor: Count | Ratio | dict[str, Count | Ratio] = 1
+    """Units that every axis keeps at least, or the fraction of them; or axis names or patterns with such floors."""
+    group_floors: GroupFloors | None = None
+    """Instead of `floor`, those of published subset-aware pruning, which keep residual networks wide: `adapt` as the
+    paper's tool has them, `pruners` as its later library."""
+    multiple_of: Count = 1
+    """Kept sizes are multiples of this."""
+    kinds: tuple[str, ...] | None = None
+    """Only axes of these kinds are cut."""
+    verify: bool = True
+    """Prove that the cut model equals the masked dense one."""
+
+    @model_validator(mode="after")
+    def _one_floor(self) -> Self:
+        if self.group_floors is not None and self.floor != 1:
+            raise ValueError("`floor` or `group_floors`, not both")
+        return self
+
+    @property
+    def criterion_section(self) -> CriterionSection:
+        """The criterion that gives the scores, in its long form."""
+        if self.choice == "random":
+            return CriterionSection(name="random")
+        return CriterionSection(name=self.criterion) if isinstance(self.criterion, str) else self.criterion
+
+    def check(self) -> None:
+        """There is such a criterion with such options."""
+        criteria.build(self.criterion_section.name, **self.criterion_section.options)
+
+
+def scores_of(session: "Session", step: Step, options: CutOptions, graph: Graph) -> criteria.Scores:
+    """The scores of all units, the same on every rank; looks at the training images where the criterion does."""
+    section = options.criterion_section
+    own = dict(section.options)
+    if hasattr(criteria.build(section.name, **own), "seed"):
+        # Another seed of the recipe is another draw, unless the recipe says which.
+        own.setdefault("seed", stage_seed(session.recipe.seed, step.index))
+    criterion = criteria.build(section.name, **own)
+    images = session.evaluation_batches(session.splits.train, whole=not criterion.reduces)
+    batches, loss = session.objective.for_scores(images)
+    scores = criterion(graph, batches=batches, loss=loss)
+    _distributed.check_close(f"scores of criterion {section.name!r}", scores)
+    return scores
+
+
+def selected(
+    graph: Graph, scores: criteria.Scores, options: CutOptions, remove: dict[str, float] | None, scope: Scope
+) -> Plan:
+    """The plan that removes so much."""
+    floor = options.floor
+    return select(
+        graph,
+        {name: -values for name, values in scores.items()} if options.choice == "top" else scores,
+        remove=remove,
+        scope=scope,
+        protect=options.protect,
+        floor=floor if options.group_floors is None else _group_floors(graph, options.group_floors, remove or {}),
+        multiple_of=options.multiple_of,
+        kinds=options.kinds,
+    )
+
+
+def _group_floors(graph: Graph, rule: GroupFloors, remove: dict[str, float]) -> dict[str, int]:
+    (ratio,) = remove.values()
+    return group_floors(graph, ratio, rule)
