@@ -37,8 +37,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, before, H, W] to [N, after, H / stride, W / stride]; no ReLU at the end."""
-        out = F.relu(self.expand(x)) if self.expands else x
-        out = self.project(F.relu(self.depthwise(out)))
+        inner = F.relu(self.expand(x)) if self.expands else x
+        out: Tensor = self.project(F.relu(self.depthwise(inner)))
         return out if self.shortcut is None else out + self.shortcut(x)
 
 
