@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from secateurs.data import Augment, Blur, ColourJitter, ResizedCrop
 from secateurs.recipes._section import STRICT_DATACLASS, Count, SaysWhere
 
-__all__ = ["BatchesSection"]
+__all__ = ["AugmentSection", "BatchesSection"]
 
 
 # Each inherits, so that every option of the data room is an option here, with nothing said twice. Pydantic knows where
@@ -28,11 +28,9 @@ class BlurSection(SaysWhere, Blur):
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
-class BatchesSection(SaysWhere, Augment):
-    """How training images become batches: their number, and every option of `Augment`."""
+class AugmentSection(SaysWhere, Augment):
+    """What is done to images: every option of `Augment`."""
 
-    size: Count = 128
-    """Images in a batch."""
     resized_crop: ResizedCropSection | None = None
     """A random rectangle brought to one size; where images are judged, their centre is brought to it."""
     colour: ColourSection | None = None
@@ -41,8 +39,16 @@ class BatchesSection(SaysWhere, Augment):
     """Gaussian blur."""
 
     def augment(self) -> Augment:
-        """What is done to training images."""
+        """The same options as the data room knows them."""
         return Augment(**{option.name: getattr(self, option.name) for option in fields(Augment)})
+
+
+@checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
+class BatchesSection(AugmentSection):
+    """How training images become batches: their number, and every option of `Augment`."""
+
+    size: Count = 128
+    """Images in a batch."""
 
     def fit(self) -> int | None:
         """The side that images are brought to where they are judged; None for what they are."""

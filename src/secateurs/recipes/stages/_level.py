@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
+from torch import Tensor
 
 from secateurs import _distributed, criteria
 from secateurs.graph import Graph, trace
@@ -15,6 +16,7 @@ from secateurs.recipes._seeds import stage_seed
 from secateurs.recipes.stages._base import Masking, StageType, Step
 from secateurs.recipes.stages._level_units import LevelUnits
 from secateurs.recipes.stages._prune import CriterionSection
+from secateurs.recipes.stages._unitmem import UNITMEM, Observed, UnitMemSection, observe
 from secateurs.selection import CountChoice, CountOptions, removals, units_by_count
 from secateurs.surgery import apply
 
@@ -46,6 +48,10 @@ class LevelBase(StageType, BaseModel):
     """Patterns of layers or axes that stay whole."""
     kinds: tuple[str, ...] | None
     """Only axes of these kinds lose units."""
+    unitmem: UnitMemSection | None
+    """How UnitMem is measured; None where it is not."""
+    activations: bool
+    """Keep the activations that UnitMem is made of."""
 
     @property
     def method(self) -> str:
@@ -67,11 +73,22 @@ class LevelBase(StageType, BaseModel):
         everything = int(earlier[0]["units"]) if earlier else sum(units.kept.values())
         return everything, removals(everything, self.ratio, self.level + 1)[-1]
 
-    def choose(self, session: "Session", step: Step, graph: Graph, units: LevelUnits, count: int) -> Removed:
-        """The units that go: the same on every rank."""
+    def observed(self, session: "Session", step: Step, graph: Graph, units: LevelUnits) -> Observed:
+        """UnitMem of the network as the level finds it, also written to its file."""
+        if self.unitmem is None:
+            return Observed(values={}, results={"mean_unitmem": None, "by_layer": {}})
+        return observe(session, step, graph, units, self.unitmem, level=self.level, activations=self.activations)
+
+    def choose(
+        self, session: "Session", step: Step, graph: Graph, units: LevelUnits, seen: Mapping[str, Tensor]
+    ) -> Removed:
+        """The units that go, the same on every rank; `seen` is the UnitMem of all units, where it was measured."""
+        _, count = self.count(session, step, units)
         seed = stage_seed(session.recipe.seed, step.index)
         axes = [own.axis for own in units.owns]
-        scores = {} if self.choice == "random" else self._scores(session, graph, seed)
+        scores: Mapping[str, Tensor] = {}
+        if self.choice != "random":
+            scores = seen if self.criterion.name == UNITMEM else self._scores(session, graph, seed)
         options = CountOptions(choice=self.choice, seed=seed)
         chosen = _distributed.decided(lambda: units_by_count(axes, scores, count, options, gone=units.gone))
         return {name: tuple(removed) for name, removed in chosen.items() if removed}
@@ -150,10 +167,10 @@ class LevelStage(LevelBase):
         before, example = figures(session, session.model), (session.example(),)
         graph = trace(session.model, args=example)
         units = LevelUnits.of(session, graph, protect=self.protect, kinds=self.kinds)
-        _, count = self.count(session, step, units)
-        removed = self.choose(session, step, graph, units, count)
+        seen = self.observed(session, step, graph, units)
+        removed = self.choose(session, step, graph, units, seen.values)
         plan = planned(lambda: graph.plan(removed))
-        results = self.results(session, step, units, plan.removed)
+        results = self.results(session, step, units, plan.removed) | seen.results
         result = apply(session.model, plan, verify=self.verify, example=example)
         session.model = result.model
         plan.save(session.directory.folder(step.name) / "plan.json")

@@ -33,9 +33,9 @@ class LevelMaskStage(LevelBase):
         before = figures(session, session.model)
         graph = trace(session.model, args=(session.example(),))
         units = LevelUnits.of(session, graph, protect=self.protect, kinds=self.kinds)
-        _, count = self.count(session, step, units)
-        removed = self.choose(session, step, graph, units, count)
-        results = self.results(session, step, units, removed)
+        seen = self.observed(session, step, graph, units)
+        removed = self.choose(session, step, graph, units, seen.values)
+        results = self.results(session, step, units, removed) | seen.results
         put_on(session, step, graph, self._masks(session, step, graph, units, removed))
         return results | {"before": before, "after": figures(session, session.model)}
 

@@ -55,6 +55,7 @@ class LevelWeightsStage(LevelBase):
         before = figures(session, session.model)
         graph = trace(session.model, args=(session.example(),))
         units = LevelUnits.of(session, graph, protect=self.protect, kinds=self.kinds)
+        seen = self.observed(session, step, graph, units)
         pruned = _read(_file(session, step, self.like), self.level)
         asked = weights_of_units(graph, units, [pruned[str(level)] for level in range(self.level + 1)], self.counting)
         kept = masks_so_far(session, step, graph, "weight")
@@ -84,7 +85,7 @@ class LevelWeightsStage(LevelBase):
             "kept_units": left,
             "before": before,
             "after": figures(session, session.model),
-        }
+        } | seen.results
 
 
 def weights_of_units(

@@ -15,6 +15,7 @@ from secateurs.recipes.stages._level_weights import Counting, LevelWeightsStage
 from secateurs.recipes.stages._measure import MeasureStage
 from secateurs.recipes.stages._prune import CriterionSection
 from secateurs.recipes.stages._retrain import RetrainSection
+from secateurs.recipes.stages._unitmem import UNITMEM, UnitMemSection
 from secateurs.selection import CountChoice, sparsities
 
 __all__ = ["LevelsStage"]
@@ -55,7 +56,9 @@ class LevelsStage(BaseModel):
     verify: bool = True
     """With mode `cut`: prove that each cut model equals the masked dense one."""
     observe: bool = True
-    """Measure UnitMem at each level, whatever decides."""
+    """Measure UnitMem at each level, also where something else decides."""
+    unitmem: UnitMemSection = Field(default_factory=UnitMemSection)
+    """On which images UnitMem is measured, and how."""
     activations: Activations = "none"
     """Keep all mean activations too, as safetensors or as JSON, which is ten times as large."""
     latency: bool = False
@@ -69,12 +72,20 @@ class LevelsStage(BaseModel):
             raise ValueError("`like` with mode `weights`, and only then")
         if self.mode == "weights" and self.choice != "low":
             raise ValueError("choice `low` with mode `weights`, because the smallest weights go")
+        if self._decides and self.criterion_section.options:
+            raise ValueError("options of criterion unitmem in `unitmem`, where levels keep them")
+        if self.activations != "none" and not (self.observe or self._decides):
+            raise ValueError("`activations` with `observe`, because they are what UnitMem is made of")
         return self
 
     @property
     def criterion_section(self) -> CriterionSection:
         """The criterion in its long form."""
         return CriterionSection(name=self.criterion) if isinstance(self.criterion, str) else self.criterion
+
+    @property
+    def _decides(self) -> bool:
+        return self.mode != "weights" and self.choice != "random" and self.criterion_section.name == UNITMEM
 
     def stages(self) -> Iterator[StageType]:
         """What it is written out as."""
@@ -99,6 +110,8 @@ class LevelsStage(BaseModel):
             "choice": self.choice,
             "protect": self.protect,
             "kinds": self.kinds,
+            "unitmem": self.unitmem if self.observe or self._decides else None,
+            "activations": self.activations != "none",
         }
         if self.mode == "cut":
             return LevelStage(type="level", verify=self.verify, **common)

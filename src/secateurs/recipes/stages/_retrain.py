@@ -7,8 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 from pydantic.json_schema import SkipJsonSchema
 
-from secateurs._errors import ConfigError
-from secateurs.recipes._section import STRICT_DATACLASS
+from secateurs.recipes._section import STRICT_DATACLASS, SaysWhere
 from secateurs.recipes.stages._train import TrainStage
 from secateurs.training import TrainOptions
 
@@ -17,7 +16,7 @@ __all__ = ["RetrainSection"]
 
 # Inherits, so that every option of the training room is an option here, with nothing said twice.
 @checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
-class RetrainSection(TrainOptions):
+class RetrainSection(SaysWhere, TrainOptions):
     """Every option of `TrainOptions`; epochs, rate and patience are by default those of the published study."""
 
     epochs: int = 150
@@ -25,12 +24,6 @@ class RetrainSection(TrainOptions):
     patience: int | None = 30
     seed: SkipJsonSchema[Annotated[int, Field(exclude=True)]] = field(default=0, init=False)
     device: SkipJsonSchema[Annotated[str, Field(exclude=True)]] = field(default="auto", init=False)
-
-    def __post_init__(self) -> None:
-        try:
-            super().__post_init__()
-        except ConfigError as error:  # pydantic knows where in the file this is, the options do not
-            raise ValueError(str(error)) from error
 
     def stage(self) -> TrainStage:
         """The training as a stage."""
