@@ -14,7 +14,7 @@ from secateurs.selection import GroupFloors, group_floors, select
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
 
-__all__ = ["Amount", "Choice", "CriterionSection", "CutOptions", "Scope", "scores_of", "selected"]
+__all__ = ["Amount", "Choice", "CriterionSection", "CutOptions", "CutSection", "Scope", "scores_of", "selected"]
 
 Choice = Literal["bottom", "top", "random"]
 Scope: TypeAlias = Literal["global", "layerwise"] | dict[str, float]
@@ -69,6 +69,13 @@ class CutOptions(BaseModel):
     def check(self) -> None:
         """There is such a criterion with such options."""
         criteria.build(self.criterion_section.name, **self.criterion_section.options)
+
+
+class CutSection(CutOptions):
+    """Every option of `prune` but how much is removed, where the stage around it says that."""
+
+    scope: Literal["global", "layerwise"] = "global"
+    """Compare units over the whole model, or take the same share of every axis."""
 
 
 def scores_of(session: "Session", step: Step, options: CutOptions, graph: Graph) -> criteria.Scores:

@@ -1,41 +1,17 @@
 """Train-time pruning: cuts while the network trains, at set epochs, with one schedule over all of them."""
 
 from collections.abc import Iterator
-from dataclasses import field, fields
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
-from pydantic.dataclasses import dataclass as checked_dataclass
-from pydantic.json_schema import SkipJsonSchema
 
-from secateurs.recipes._section import STRICT, STRICT_DATACLASS, Count, Ratio, SaysWhere
+from secateurs.recipes._section import STRICT, Count, Ratio
 from secateurs.recipes.stages._prune import Choice, CriterionSection, PruneStage
 from secateurs.recipes.stages._stop import StopSection
 from secateurs.recipes.stages._train import TrainStage
-from secateurs.training import TrainOptions
+from secateurs.recipes.stages._train_section import TrainSection
 
 __all__ = ["TrainTimeStage"]
-
-_OWN = ("epochs", "first_epoch", "schedule_epochs", "seed", "device")
-"""Options of training that follow from the schedule of cuts, or from the recipe."""
-
-
-# Inherits, so that every option of the training room is an option here, with nothing said twice.
-@checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
-class TrainSection(SaysWhere, TrainOptions):
-    """How it trains: every option of `TrainOptions` but the number of epochs."""
-
-    epochs: SkipJsonSchema[Annotated[int, Field(exclude=True)]] = field(default=1, init=False)
-    first_epoch: SkipJsonSchema[Annotated[int, Field(exclude=True)]] = field(default=0, init=False)
-    schedule_epochs: SkipJsonSchema[Annotated[int | None, Field(exclude=True)]] = field(default=None, init=False)
-    seed: SkipJsonSchema[Annotated[int, Field(exclude=True)]] = field(default=0, init=False)
-    device: SkipJsonSchema[Annotated[str, Field(exclude=True)]] = field(default="auto", init=False)
-
-    def part(self, first: int, end: int, total: int) -> TrainStage:
-        """The training from epoch `first` to `end` of a schedule over `total`."""
-        options = {option.name: getattr(self, option.name) for option in fields(TrainOptions)}
-        plain = {name: value for name, value in options.items() if name not in _OWN}
-        return TrainStage(type="train", epochs=end - first, first_epoch=first, schedule_epochs=total, **plain)
 
 
 class TrainTimeStage(BaseModel):
