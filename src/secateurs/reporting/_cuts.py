@@ -7,6 +7,7 @@ from typing import Any
 
 from secateurs.reporting._merit import Merit, merit_of
 from secateurs.reporting._record import RunRecord, member_runs
+from secateurs.reporting._spread import counts, mean_spread
 
 __all__ = ["Cut", "CutRun", "by_variant", "cut_runs", "cut_table"]
 
@@ -105,11 +106,11 @@ def _end_row(variant: str, group: Sequence[CutRun]) -> str:
     cells = [
         variant,
         str(len(group)),
-        _mean_spread([run.train[-1] for run in group]),
-        _mean_spread([run.validation[-1] for run in group if run.validation]),
-        _mean_spread([run.test for run in group]),
-        _counts([run.params for run in group]),
-        _counts([run.macs for run in group]),
+        mean_spread([run.train[-1] for run in group]),
+        mean_spread([run.validation[-1] for run in group if run.validation]),
+        mean_spread([run.test for run in group]),
+        counts([run.params for run in group]),
+        counts([run.macs for run in group]),
         f"{statistics.fmean(dips):.2f}" if dips else "-",
         f"{max(dips):.2f}" if dips else "-",
         _waited(waited, never) if cuts else "-",
@@ -124,8 +125,8 @@ def _cut_row(variant: str, group: Sequence[CutRun], number: int) -> str:
         variant,
         str(cuts[0].epoch),
         left,
-        _counts([cut.params for cut in cuts]),
-        *(_mean_spread([getattr(cut, name) for cut in cuts]) for name in ("before", "after", "recovered")),
+        counts([cut.params for cut in cuts]),
+        *(mean_spread([getattr(cut, name) for cut in cuts]) for name in ("before", "after", "recovered")),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -138,17 +139,6 @@ def _waited(waited: Sequence[int], never: int) -> str:
 
 def _fewest(group: Sequence[CutRun]) -> int:
     return min(len(run.cuts) for run in group)
-
-
-def _mean_spread(values: Sequence[float]) -> str:
-    if not values:
-        return "-"
-    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.2f}{spread}"
-
-
-def _counts(values: Sequence[int]) -> str:
-    return f"{statistics.fmean(values):,.0f}"
 
 
 def _is_judged(run: RunRecord) -> bool:

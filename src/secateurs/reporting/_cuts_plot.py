@@ -1,11 +1,11 @@
 """Cuts during training as a picture."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from secateurs.reporting._cuts import CutRun, by_variant
-from secateurs.reporting._figure import COLOURS, GREY, new_figure
+from secateurs.reporting._figure import GREY, colour_of, legend_beside, new_figure, tidy
 from secateurs.reporting._merit import Merit
 from secateurs.reporting._record import RunRecord
 
@@ -18,7 +18,8 @@ def cuts_figure(study: RunRecord, runs: Sequence[CutRun]) -> Any:
     above, below = figure.subplots(2, 1, sharex=True)
     source = "validation" if all(run.validation for run in runs) else "train"
     merit, groups = runs[0].merit, by_variant(runs)
-    for colour, (variant, group) in zip(_colours(groups), groups.items(), strict=True):
+    for number, (variant, group) in enumerate(groups.items()):
+        colour = colour_of(number)
         curves = [getattr(run, source) for run in group]
         epochs = range(1, len(curves[0]) + 1)
         means = [statistics.fmean(values) for values in zip(*curves, strict=False)]
@@ -34,9 +35,8 @@ def cuts_figure(study: RunRecord, runs: Sequence[CutRun]) -> Any:
             axes.axvline(epoch, color=GREY, linestyle="--", linewidth=0.8, zorder=0)
         _dress(axes, title, merit, depth)
     below.set_xlabel("epoch (dashed: a cut)")
-    above.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    name = study.state.get("name", study.path.name)
-    figure.suptitle(f"{name}: {merit.title.partition(',')[0]} while units are removed", x=0.01, ha="left")
+    legend_beside(above)
+    figure.suptitle(f"{study.name}: {merit.title.partition(',')[0]} while units are removed", x=0.01, ha="left")
     return figure
 
 
@@ -60,10 +60,4 @@ def _dress(axes: Any, title: str, merit: Merit, depth: float) -> None:
     shown = depth * merit.shown_below(best)
     axes.set_ylim(max(lowest - 0.04 * shown, best - shown), best + 0.04 * shown)
     axes.set_ylabel(title)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
-    axes.set_axisbelow(True)
-
-
-def _colours(groups: Mapping[str, Sequence[CutRun]]) -> list[str]:
-    return [COLOURS[number % len(COLOURS)] for number in range(len(groups))]
+    tidy(axes)

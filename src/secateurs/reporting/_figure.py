@@ -1,17 +1,29 @@
 """What all pictures share: the backend without a screen, the colours, the atomic write."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from secateurs._errors import ConfigError
 from secateurs._files import write_bytes
 
-__all__ = ["BLUE", "COLOURS", "GREY", "LIGHT", "ORANGE", "new_figure", "save_figure"]
+__all__ = [
+    "BLUE",
+    "GREY",
+    "LIGHT",
+    "ORANGE",
+    "colour_of",
+    "legend_beside",
+    "name_layers",
+    "new_figure",
+    "save_figure",
+    "tidy",
+]
 
 # Okabe and Ito, 2008: told apart with any colour vision, and in grey print by their lightness.
 BLUE, ORANGE, GREY, LIGHT = "#0072B2", "#E69F00", "#4D4D4D", "#D9D9D9"
-COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", GREY)
+_COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", GREY)
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -28,6 +40,29 @@ def new_figure(width: float, height: float) -> Any:
         ) from error
     # Figure, not pyplot: pyplot keeps figures and a backend for the whole process.
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def colour_of(number: int) -> str:
+    """The colour of the variant or method that comes at this place in the study, in all its pictures."""
+    return _COLOURS[number % len(_COLOURS)]
+
+
+def tidy(axes: Any) -> None:
+    """No frame but the two axes, and light lines behind what is shown."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def legend_beside(axes: Any) -> None:
+    """The legend on the right, where it hides nothing."""
+    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+
+def name_layers(axes: Any, layers: Sequence[str]) -> None:
+    """Layers along the horizontal axis, in their order, at 0, 1, ..."""
+    axes.set_xticks(range(len(layers)), layers, rotation=90, fontsize=8)
+    axes.set_xlim(-0.6, len(layers) - 0.4)
 
 
 def save_figure(figure: Any, path: Path) -> Path:

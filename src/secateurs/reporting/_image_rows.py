@@ -48,7 +48,7 @@ def image_rows_figure(run: RunRecord, kind: str, rows: list[tuple[str, Tensor]])
     axes.set_xticks([])
     axes.tick_params(axis="y", length=0)
     axes.spines[:].set_visible(False)
-    figure.suptitle(f"{run.state.get('name', run.path.name)}: {kind}", x=0.01, ha="left")
+    figure.suptitle(f"{run.name}: {kind}", x=0.01, ha="left")
     return figure
 
 

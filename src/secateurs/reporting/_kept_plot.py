@@ -26,7 +26,7 @@ def kept_figure(run: RunRecord) -> Any:
     axes.set_xlabel("units kept, % of the axis")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    figure.suptitle(f"{run.state.get('name', run.path.name)}: what each axis keeps", x=0.01, ha="left")
+    figure.suptitle(f"{run.name}: what each axis keeps", x=0.01, ha="left")
     return figure
 
 

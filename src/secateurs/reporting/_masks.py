@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from secateurs.reporting._figure import COLOURS, GREY, new_figure
+from secateurs.reporting._figure import GREY, colour_of, legend_beside, name_layers, new_figure, tidy
 from secateurs.reporting._record import RunRecord, member_runs
+from secateurs.reporting._spread import mean_spread, spread_of
 
 __all__ = ["MaskRow", "mask_figure", "mask_rows", "mask_table", "rates_figure"]
 
@@ -40,7 +41,7 @@ class MaskRow:
     @property
     def spread(self) -> float | None:
         """Sample standard deviation; None for a single seed."""
-        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else None
+        return spread_of(self.accuracies)
 
 
 def mask_rows(study: RunRecord) -> list[MaskRow]:
@@ -63,7 +64,7 @@ def mask_figure(study: RunRecord, rows: Sequence[MaskRow]) -> Any:
         places = [100 * row.removed for row in group]
         means, spreads = [100 * row.mean for row in group], [100 * (row.spread or 0) for row in group]
         style = "-" if method.startswith(_CHOSEN) else "--"
-        colour = COLOURS[number % len(COLOURS)]
+        colour = colour_of(number)
         axes.errorbar(places, means, yerr=spreads, label=method, color=colour, linestyle=style, marker="o", capsize=3)
     known = [row.dense for row in rows if row.dense is not None]
     if known:
@@ -71,9 +72,9 @@ def mask_figure(study: RunRecord, rows: Sequence[MaskRow]) -> Any:
     axes.set_xlim(0, 100)
     axes.set_xlabel("units removed, %")
     axes.set_ylabel("test accuracy, %")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    figure.suptitle(f"{study.state.get('name', study.path.name)}: what masks leave", x=0.01, ha="left")
+    tidy(axes)
+    legend_beside(axes)
+    figure.suptitle(f"{study.name}: what masks leave", x=0.01, ha="left")
     return figure
 
 
@@ -88,15 +89,15 @@ def rates_figure(study: RunRecord, rows: Sequence[MaskRow]) -> Any:
     for panel, rate in zip(panels, rates, strict=True):
         for row in learned:
             if row.asked == rate:
-                colour = COLOURS[methods.index(row.method) % len(COLOURS)]
+                colour = colour_of(methods.index(row.method))
                 found = [100 * row.layers.get(name, float("nan")) for name in layers]
                 panel.plot(range(len(layers)), found, color=colour, marker=".", label=row.method)
         panel.set_ylim(-3, 103)
         panel.set_ylabel(f"removed, %\n(asked {100 * rate:g})")
-        panel.spines[["top", "right"]].set_visible(False)
-    panels[-1].set_xticks(range(len(layers)), layers, rotation=90, fontsize=8)
+        tidy(panel)
+    name_layers(panels[-1], layers)
     panels[0].legend(fontsize=8, frameon=False)
-    figure.suptitle(f"{study.state.get('name', study.path.name)}: where the removed units were", x=0.01, ha="left")
+    figure.suptitle(f"{study.name}: where the removed units were", x=0.01, ha="left")
     return figure
 
 
@@ -107,9 +108,9 @@ def mask_table(rows: Sequence[MaskRow]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
-        spread = f" ± {100 * row.spread:.2f}" if row.spread is not None else ""
+        accuracy = mean_spread([100 * accuracy for accuracy in row.accuracies])
         gap = f"{100 * (row.dense - row.mean):.2f}" if row.dense is not None else "-"
-        figures = f"{row.asked:g} | {row.removed:.3f} | {len(row.accuracies)} | {100 * row.mean:.2f}{spread} | {gap}"
+        figures = f"{row.asked:g} | {row.removed:.3f} | {len(row.accuracies)} | {accuracy} | {gap}"
         lines.append(f"| {row.method} | {figures} |")
     lines += ["", "Fraction of each layer's units removed:", ""]
     for row in rows:

@@ -19,6 +19,11 @@ class RunRecord:
     state: Mapping[str, Any]
     epochs: Sequence[Mapping[str, Any]]
 
+    @property
+    def name(self) -> str:
+        """The recipe's."""
+        return str(self.state.get("name", self.path.name))
+
     def stages(self, kind: str) -> list[Mapping[str, Any]]:
         """The finished stages of a kind, in order."""
         return [

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from secateurs._errors import FileError
 from secateurs.reporting._record import RunRecord
+from secateurs.reporting._spread import with_spread
 
 __all__ = ["result_lines", "result_table"]
 
@@ -83,7 +84,7 @@ def result_lines(run: RunRecord) -> list[str]:
 
 def _run_table(run: RunRecord, summary: Mapping[str, Any]) -> Table:
     before, after = summary.get("before"), summary["after"]
-    table = Table(title=f"{run.state.get('name', run.path.name)}, seed {run.state.get('seed')}", title_justify="left")
+    table = Table(title=f"{run.name}, seed {run.state.get('seed')}", title_justify="left")
     table.add_column("")
     for title in ("before", "after", "removed") if before else ("measured",):
         table.add_column(title, justify="right")
@@ -118,8 +119,8 @@ def _study_table(run: RunRecord, variants: Mapping[str, Any]) -> Table:
     """One line for each variant: how good its runs are, and what the means of the rest have lost."""
     merit = next((figure for figure in _FIGURES[:2] if any(figure.key in v["after"] for v in variants.values())), None)
     assert merit is not None
-    name, unit = run.state.get("name", run.path.name), ", %" if merit.scale == 100 else ""
-    title = f"{name}: {merit.title}, mean ± standard deviation; fractions removed"
+    unit = ", %" if merit.scale == 100 else ""
+    title = f"{run.name}: {merit.title}, mean ± standard deviation; fractions removed"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)  # a plain box leaves room for names
     table.add_column("variant", no_wrap=True)
     for name in ("runs", f"before{unit}", f"after{unit}", "params", "MACs", "latency"):
@@ -143,5 +144,5 @@ def _mean(side: Mapping[str, Mapping[str, float]], figure: _Figure) -> float | N
 def _spreading(figure: _Figure, found: Mapping[str, float] | None) -> str:
     if found is None:
         return "-"
-    spread = f" ± {figure.scale * found['spread']:.2f}" if found["spread"] is not None else ""
-    return f"{figure.scale * found['mean']:.2f}{spread}"
+    spread = None if found["spread"] is None else figure.scale * found["spread"]
+    return with_spread(figure.scale * found["mean"], spread)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from secateurs.reporting._figure import BLUE, GREY, ORANGE, new_figure
+from secateurs.reporting._figure import BLUE, GREY, ORANGE, new_figure, tidy
 from secateurs.reporting._record import RunRecord
 
 __all__ = ["training_figure"]
@@ -25,7 +25,7 @@ def training_figure(run: RunRecord) -> Any:
         _dress(axes, kind, len(run.epochs))
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
-    figure.suptitle(f"{run.state.get('name', run.path.name)}, seed {run.state.get('seed')}", x=0.01, ha="left")
+    figure.suptitle(f"{run.name}, seed {run.state.get('seed')}", x=0.01, ha="left")
     return figure
 
 
@@ -91,6 +91,4 @@ def _dress(axes: Any, kind: str, epochs: int) -> None:
     axes.set_ylabel("loss" if kind == "loss" else "accuracy, %")
     axes.set_xlim(0.5, epochs + 0.5)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
-    axes.set_axisbelow(True)
+    tidy(axes)
