@@ -7,8 +7,9 @@ from secateurs._errors import DataError
 from secateurs._nearest import nearest_hint
 from secateurs.data._libraries import library
 
-__all__ = ["image_column", "is_integer", "is_named", "label_column"]
+__all__ = ["image_column", "is_integer", "is_named", "label_column", "superclass_column"]
 
+_USUAL_SUPERCLASSES = ("coarse_label", "coarse_labels", "superclass", "super_class", "supercategory")
 _USUAL_LABELS = ("label", "labels", "fine_label", "target", "class")
 
 
@@ -28,6 +29,14 @@ def label_column(features: Mapping[str, Any], asked: str | None, where: str) -> 
     usual = [name for name in _USUAL_LABELS if name in features and _may_be_label(features[name])]
     named = [name for name, feature in features.items() if is_named(feature)]
     return _first(usual + named, features, "label", where)
+
+
+def superclass_column(features: Mapping[str, Any], asked: str | None, label: str, where: str) -> str | None:
+    """The column asked for, else the first with a usual name that is not that of the labels; None where none is."""
+    if asked is not None:
+        return _asked(features, asked, "superclass", _may_be_label, where)
+    usual = (name for name in _USUAL_SUPERCLASSES if name in features and name != label)
+    return next((name for name in usual if _may_be_label(features[name])), None)
 
 
 def is_named(feature: Any) -> bool:

@@ -1,12 +1,14 @@
 """Images as one tensor, with their labels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from secateurs._errors import DataError
+from secateurs.data._division import Division
 from secateurs.data._streamed_set import StreamedSet
+from secateurs.data._subset import Subset
 
 __all__ = ["ImageSet", "Splits"]
 
@@ -78,6 +80,8 @@ class Splits:
         mean: per channel, of pixels scaled to 0..1; of `train` unless given.
         std: the same, the standard deviation.
         name: of the source.
+        subset: the classes that images are of; None for all.
+        division: what every row of the source is for, of whatever class; None where that is not known.
     """
 
     train: ImageSet | StreamedSet
@@ -86,3 +90,22 @@ class Splits:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     name: str
+    subset: Subset | None = None
+    division: Division | None = None
+
+    @property
+    def all_classes(self) -> tuple[str, ...]:
+        """The names of all classes of the source, whether there are images of them or not."""
+        return self.train.classes if self.subset is None else self.subset.classes
+
+    def renumbered(self) -> "Splits":
+        """With labels that count the classes of the subset alone, as a network with a head for these needs them."""
+        subset = self.subset
+        if subset is None or self.train.classes != subset.classes:
+            return self
+
+        def counted(images: ImageSet | StreamedSet) -> ImageSet | StreamedSet:
+            return replace(images, labels=subset.renumbered(images.labels), classes=subset.names)
+
+        train, validation, test = map(counted, (self.train, self.validation, self.test))
+        return replace(self, train=train, validation=validation, test=test)

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from secateurs._errors import DataError
 from secateurs.data._batch_options import device_of
+from secateurs.data._classes import subset_of
 from secateurs.data._decode import stack
+from secateurs.data._division import SPLIT_FILE, Division, Rows
 from secateurs.data._hash import keyed_order
 from secateurs.data._image_set import ImageSet, Splits
 from secateurs.data._moments import moments, streamed_moments
@@ -128,7 +130,7 @@ def _known(options: DataOptions, division: Division) -> DataOptions:
 
 
 def _as_for_all(options: DataOptions, train: Split, rows: Rows) -> DataOptions:
-    """With the mean, std and channels of the training images of all classes, as a network trained on these knows them."""
+    """With mean, std and channels of the training images of all classes, as a network trained on these knows them."""
     if options.mean is not None and options.std is not None:
         return options
     (images,) = opened([(train, rows.train)], options)

@@ -28,11 +28,19 @@ class DataOptions:
         image_column: None for the first column of images.
         label_column: None for the first of label, labels, fine_label, target, class, else the first column
             that has class names.
+        superclass_column: None for the first of coarse_label, superclass, supercategory; only for `classes`.
+        classes: what the run is about, images of other classes being left out: names, numbers or super-classes of
+            classes, one or a list; of CIFAR-100 also aquatic, indoors, outdoor, natural or random1 (ADaPT's subsets);
+            entire_dataset for all, as None is. Labels keep their numbers. All else is as without this option, and
+            then restricted: parts, mean and std are those of the whole set, so that nothing that a network trained
+            on all classes has seen is in validation.
         train_split: name of the split to train on; a source with a single split is taken whatever its name.
         test_split: name of the split to test on.
         validation_ratio: of the train split, set aside for validation, stratified.
         test_ratio: of a source with a single split, set aside for testing, stratified.
         split_seed: fixes both.
+        split_from: a run's directory, or the split.safetensors in it: its parts, mean and std, in the place of
+            the ratios, `split_seed` and `limit`.
         resize: side in pixels that every image is brought to (bilinear, square); needed where sizes differ.
         channels: 1 for grey, 3 for colour, None for what the images have.
         limit: only so many images of the train split, drawn by `split_seed`, validation among them; of the
@@ -50,11 +58,14 @@ class DataOptions:
     path: Path | None = None
     image_column: str | None = None
     label_column: str | None = None
+    superclass_column: str | None = None
+    classes: str | tuple[str | int, ...] | None = None
     train_split: str = "train"
     test_split: str = "test"
     validation_ratio: float = 0.1
     test_ratio: float = 0.2
     split_seed: int = 0
+    split_from: Path | None = None
     resize: int | None = None
     channels: Literal[1, 3] | None = None
     limit: int | None = None
@@ -85,6 +96,8 @@ class DataOptions:
                 got=repr(self.name),
                 cure=nearest_hint(self.name, KNOWN, "For local files set data.path instead."),
             )
+        some = "a name, or a list that is not empty (entire_dataset for all)"
+        _check(self.classes is None or len(self.classes) > 0, "classes", some, self.classes)
         wanted = f"1 to {_LARGEST_SIDE} pixels"
         _check(self.resize is None or 1 <= self.resize <= _LARGEST_SIDE, "resize", wanted, self.resize)
         _check(self.limit is None or self.limit >= 1, "limit", "1 or more images", self.limit)

@@ -13,13 +13,13 @@ from secateurs.data._options import DataOptions
 from secateurs.data._parquet import parquet
 from secateurs.data._split import Source, Split
 
-__all__ = ["read_splits", "source_of"]
+__all__ = ["expanded", "read_splits", "source_of"]
 
 
 def source_of(options: DataOptions) -> Source:
     """The source that `options` name; nothing but its table of contents is read."""
     if options.path is not None:
-        return _local(_expanded(Path(options.path)), options)
+        return _local(expanded(Path(options.path)), options)
     assert options.name is not None  # DataOptions checked it
     if options.name == "digits":
         return Source(name="digits", where="digits", readers={options.train_split: lambda _: digits()})
@@ -40,7 +40,12 @@ def read_splits(source: Source, options: DataOptions) -> tuple[Split, Split | No
     return train, source.readers[options.test_split](train.classes)
 
 
-def _expanded(path: Path) -> Path:
+def expanded(path: Path) -> Path:
+    """The path with the home folder that a ~ means.
+
+    Raises:
+        DataError: nobody's home folder.
+    """
     try:
         return path.expanduser()
     except RuntimeError as error:

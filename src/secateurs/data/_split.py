@@ -8,7 +8,20 @@ from torch import Tensor
 
 from secateurs.data._decode import Header
 
-__all__ = ["Reader", "Source", "Split"]
+__all__ = ["Groups", "Reader", "Source", "Split"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Groups:
+    """A column of super-classes: positions in `names`, int64 [rows]."""
+
+    column: str
+    labels: Tensor
+    names: tuple[str, ...]
+
+
+def _no_groups() -> Groups | None:
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +34,7 @@ class Split:
         classes: names of the classes.
         pictures: for row numbers, yields (where the image is, PIL image) in that order; several threads may do so.
         headers: the same, but only what the images' first bytes say.
+        groups: reads the super-classes of the rows; None where there are none.
     """
 
     where: str
@@ -28,6 +42,7 @@ class Split:
     classes: tuple[str, ...]
     pictures: Callable[[Sequence[int]], Iterator[tuple[str, Any]]]
     headers: Callable[[Sequence[int]], Iterator[Header]]
+    groups: Callable[[], Groups | None] = _no_groups
 
 
 Reader = Callable[[tuple[str, ...] | None], Split]

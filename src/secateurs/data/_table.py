@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from secateurs._errors import DataError
-from secateurs.data._columns import image_column, label_column
+from secateurs.data._columns import image_column, label_column, superclass_column
 from secateurs.data._decode import Header, open_header, open_image
 from secateurs.data._labels import encode
 from secateurs.data._libraries import library
 from secateurs.data._options import DataOptions
-from secateurs.data._split import Split
+from secateurs.data._split import Groups, Split
 
 __all__ = ["Origin", "Table", "as_split"]
 
@@ -61,7 +61,15 @@ def as_split(table: Table, options: DataOptions, known: tuple[str, ...] | None) 
         classes=classes,
         pictures=partial(_pictures, cells, mode),
         headers=partial(_headers, cells, mode),
+        groups=partial(_groups, table, superclass_column(features, options.superclass_column, label, where)),
     )
+
+
+def _groups(table: Table, column: str | None) -> Groups | None:
+    if column is None:
+        return None
+    labels, names = encode(_values(table, column), table.dataset.features[column], None, table.where)
+    return Groups(column=column, labels=labels, names=names)
 
 
 def _values(table: Table, column: str) -> Sequence[Any]:
