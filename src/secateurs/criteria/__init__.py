@@ -7,6 +7,7 @@ from secateurs.criteria._magnitude import Magnitude
 from secateurs.criteria._random import Random
 from secateurs.criteria._registry import build, names, register
 from secateurs.criteria._scores import Scores
+from secateurs.criteria._unit_mem import Memorisation, UnitMem
 
 __all__ = [
     "Contribution",
@@ -14,8 +15,10 @@ __all__ = [
     "EdgePopup",
     "Loss",
     "Magnitude",
+    "Memorisation",
     "Random",
     "Scores",
+    "UnitMem",
     "build",
     "check_graph",
     "names",

@@ -1,5 +1,6 @@
 """What may be cut: the traced graph, its axes, its cost under any plan, and plans."""
 
+from secateurs.graph._activations import Activation, Family, family_of, is_positive
 from secateurs.graph._axes import Axis, Fixed, Kind, Member
 from secateurs.graph._cost import Cost
 from secateurs.graph._graph import Graph
@@ -16,11 +17,13 @@ from secateurs.graph.model._wrappers import readable, unwrapped
 from secateurs.graph.sizes._coupling import Coupling
 
 __all__ = [
+    "Activation",
     "Axis",
     "Cost",
     "Coupling",
     "Cut",
     "Edit",
+    "Family",
     "Fixed",
     "Graph",
     "Kind",
@@ -32,8 +35,10 @@ __all__ = [
     "Scatter",
     "arguments_of",
     "convert",
+    "family_of",
     "free_attention",
     "handed_on",
+    "is_positive",
     "map_tensors",
     "masked_run",
     "module_at",

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from secateurs.graph._activations import Activation, family_of
 from secateurs.graph._indices import Integers
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._masks import MaskAlgebra, is_gone
@@ -328,6 +329,8 @@ class Call:
         record = self.mode.record
         if record is None:
             return
+        if family_of(self.func) is not None:
+            self._note_activation(record, results[0])
         record.operators += 1
         for tensor in self.tensors:
             info = self._info(tensor)
@@ -336,6 +339,16 @@ class Call:
             touch(record, tensor, info)
         for tensor in results:
             touch(record, tensor, self._info(tensor))
+
+    def _note_activation(self, record: Record, result: Tensor) -> None:
+        family, weight = family_of(self.func), ""
+        if family is None:
+            return
+        if family == "product":
+            origins = [self._info(tensor).origin for tensor in self.tensors if tensor.dim() > 1]
+            weight = next((origin for origin in origins if origin is not None), "")
+        if family != "product" or weight:
+            record.activations.append(Activation(family, weight, record.operators, self._info(result).labels))
 
     def _note_use(self, record: Record, tensor: Tensor, info: Info) -> None:
         """A call takes a weight, or a view of it."""

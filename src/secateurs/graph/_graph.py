@@ -40,6 +40,7 @@ class Graph:
         fixed: what may not be cut, and why.
         free_outputs: whether the widths of the outputs may shrink.
         outputs: the labels of every tensor that the call returns, one for each dim.
+        activations: results that are known again when the model really runs, in execution order.
         notes: what to know about how it was found, for example that the code depends on the example's values.
     """
 
@@ -56,6 +57,7 @@ class Graph:
         self.model, self.args, self.kwargs = model, args, dict(kwargs)
         self.notes, self.free_outputs = tuple(record.notes), record.free_outputs
         self.outputs = tuple(record.outputs)
+        self.activations = tuple(record.activations)
         self.algebra, self.weights, self.operators, self.made = algebra, weights, record.operators, record.made
         self._counted = {path: labels[0] for path, labels in record.counted.items()}
         self.branches, self._narrow = tuple(record.branches), tuple(record.narrow)

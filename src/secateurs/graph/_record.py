@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
+from secateurs.graph._activations import Activation
 from secateurs.graph._labels import Label
 
 __all__ = [
@@ -189,6 +190,8 @@ class Record:
     """Whether the sizes of what the call returns may change."""
     outputs: list[Labels] = field(default_factory=list)
     """Labels of the promised tensors that the call returns."""
+    activations: list[Activation] = field(default_factory=list)
+    """Results that are known again when the model really runs, in order."""
     notes: list[str] = field(default_factory=list)
     """What a reader of the graph has to know about how it was found."""
 

@@ -1,0 +1,98 @@
+"""Watching activations while a model runs: all places at once, and no feature map is kept."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from secateurs._errors import PlanError
+from secateurs.criteria._unit_mem_places import Place, Source, source_of
+from secateurs.graph import Graph, family_of, is_positive
+
+__all__ = ["Take", "check_followed", "watched"]
+
+Take = Callable[[Place, Tensor], None]
+"""Told of a place and the tensor there, which has nothing below 0."""
+
+
+@contextmanager
+def watched(graph: Graph, places: Sequence[Place], take: Take) -> Iterator[Counter[Source]]:
+    """Inside, `take` is told of every place that the model comes to; yields how often each source was called."""
+    by_call: dict[tuple[Source, int], list[Place]] = defaultdict(list)
+    for place in places:
+        by_call[place.source, place.number].append(place)
+    calls: Counter[Source] = Counter()
+
+    def tell(source: Source, result: Tensor, positive: bool) -> None:
+        here = by_call.get((source, calls[source]), ())
+        calls[source] += 1
+        if here:
+            rectified = result if positive else result.clamp(min=0)
+            for place in here:
+                take(place, rectified)
+
+    with ExitStack() as stack:
+        for path in sorted({place.source[1] for place in places if place.source[0] == "module"}):
+            hook = partial(_hook, partial(tell, ("module", path)))
+            stack.callback(graph.model.get_submodule(path).register_forward_hook(hook).remove)
+        stack.enter_context(_Mode(graph, tell))
+        yield calls
+
+
+def check_followed(graph: Graph, places: Sequence[Place], calls: Mapping[Source, int]) -> None:
+    """Refuse a run that took another way than the trace: which call is which could not be told.
+
+    Raises:
+        PlanError: another number of calls of a source that places belong to.
+    """
+    traced = Counter(source_of(activation.family, activation.weight) for activation in graph.activations)
+    for source in dict.fromkeys(place.source for place in places):
+        wanted = 1 if source[0] == "module" else traced[source]
+        if calls[source] != wanted:
+            raise PlanError(
+                f"criterion 'unitmem', {type(graph.model).__name__}",
+                wanted=f"{wanted} calls of {' '.join(part for part in source if part)}, as in the trace",
+                got=str(calls[source]),
+                cure="Its code may depend on the input: trace it on an example like the batches.",
+            )
+
+
+def _hook(tell: Callable[[Tensor, bool], None], _module: nn.Module, _args: Any, output: Tensor) -> None:
+    tell(output, False)
+
+
+class _Mode(TorchDispatchMode):
+    """Sees operators whatever code they come from; weights are told by the memory that they are views of."""
+
+    def __init__(self, graph: Graph, tell: Callable[[Source, Tensor, bool], None]) -> None:
+        super().__init__()
+        self._tell = tell
+        paths = {activation.weight for activation in graph.activations if activation.weight}
+        self._paths = {graph.tensor(path).untyped_storage()._cdata: path for path in paths}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        family = family_of(func)
+        if family == "product":
+            path = next((path for path in map(self._path, args) if path is not None), None)
+            if path is not None:
+                self._tell((family, path), result, False)
+        elif family is not None:
+            self._tell((family, ""), result[0] if isinstance(result, tuple | list) else result, is_positive(func))
+        return result
+
+    def _path(self, operand: Any) -> str | None:
+        if not isinstance(operand, Tensor) or operand.dim() < 2:
+            return None
+        return self._paths.get(operand.untyped_storage()._cdata)
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """torch would import its compiler and enter it at every call."""
+        return False
