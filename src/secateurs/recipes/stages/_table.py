@@ -15,6 +15,7 @@ from secateurs.recipes.stages._measure import MeasureStage
 from secateurs.recipes.stages._prune import PruneStage
 from secateurs.recipes.stages._random_mask import RandomMaskStage
 from secateurs.recipes.stages._scores import ScoresStage
+from secateurs.recipes.stages._search import SearchStage
 from secateurs.recipes.stages._train import TrainStage
 from secateurs.recipes.stages._train_time import TrainTimeStage
 
@@ -31,7 +32,8 @@ class RepeatStage(BaseModel):
     stages: tuple["Stage", ...] = Field(min_length=1)
 
 
-Work: TypeAlias = TrainStage | PruneStage | MeasureStage | ScoresStage | RandomMaskStage | FinetuneStage | CompactStage
+Masked: TypeAlias = ScoresStage | RandomMaskStage | FinetuneStage | CompactStage
+Work: TypeAlias = TrainStage | PruneStage | MeasureStage | SearchStage | Masked
 """One row for each type of stage; `repeat`, `train_time` and `levels` are not carried out, they are written out."""
 Stage: TypeAlias = Annotated[Work | RepeatStage | TrainTimeStage | LevelsStage, Field(discriminator="type")]
 RepeatStage.model_rebuild()
