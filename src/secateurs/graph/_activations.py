@@ -28,8 +28,8 @@ _NAMES: Mapping[Family, tuple[str, ...]] = {
     ),
     "product": ("convolution", "mm", "addmm", "bmm", "baddbmm", "linear"),
 }
-_FAMILIES: Mapping[str, Family] = {f"aten::{name}": family for family, names in _NAMES.items() for name in names}
-_POSITIVE = {"aten::relu", "aten::relu6", "aten::softplus", "aten::sigmoid", "aten::hardsigmoid"}
+_FAMILIES: Mapping[str, Family] = {f"aten.{name}": family for family, names in _NAMES.items() for name in names}
+_POSITIVE = {"aten.relu", "aten.relu6", "aten.softplus", "aten.sigmoid", "aten.hardsigmoid"}
 
 
 class Activation(NamedTuple):
@@ -46,12 +46,12 @@ class Activation(NamedTuple):
 @cache
 def family_of(func: Any) -> Family | None:
     """The family of an operator, in place or not; `None` for most."""
-    name: str = func._schema.name
+    name = str(func.overloadpacket)
     return _FAMILIES.get(name, _FAMILIES.get(name.removesuffix("_")))
 
 
 @cache
 def is_positive(func: Any) -> bool:
     """Whether an operator gives nothing below 0, whatever its other arguments."""
-    name: str = func._schema.name
+    name = str(func.overloadpacket)
     return name in _POSITIVE or name.removesuffix("_") in _POSITIVE
