@@ -2,7 +2,7 @@
 
 from secateurs.graph._activations import Activation, Family, family_of, is_positive
 from secateurs.graph._axes import Axis, Fixed, Kind, Member
-from secateurs.graph._cost import Cost
+from secateurs.graph._cost import Cost, Operations
 from secateurs.graph._graph import Graph
 from secateurs.graph._mode import LabelMode
 from secateurs.graph._plan import Cut, Edit, Plan, Renumber, Scatter
@@ -29,6 +29,7 @@ __all__ = [
     "Kind",
     "LabelMode",
     "Member",
+    "Operations",
     "Outputs",
     "Plan",
     "Renumber",

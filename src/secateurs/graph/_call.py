@@ -22,6 +22,7 @@ from secateurs.graph._record import (
     Record,
     SizeUse,
     Term,
+    Work,
     constant_factor,
     touch,
 )
@@ -275,14 +276,22 @@ class Call:
         path = None if weight is None else self._info(weight).origin
         record.products.append(Product(label, path, operands, record.operators))
 
-    def macs(self, dims: Sequence[tuple[int, Label | None]], operands: Sequence[Tensor]) -> None:
-        """Multiply-adds of this call: the product of the dims, each a size and its label."""
+    def macs(
+        self, dims: Sequence[tuple[int, Label | None]], operands: Sequence[Tensor], weight: Tensor | None = None
+    ) -> None:
+        """Multiply-adds of this call: the product of the dims, each a size and its label.
+
+        `weight` is the operand that counts as one; without, those do that are parameters or views of them.
+        """
         record = self.mode.record
         if record is None:
             return
         factor, labels = constant_factor(dims)
-        backward = sum([self._info(operand).grad for operand in operands])
-        record.terms.append(Term(self.mode.modules[-1], factor, labels, backward))
+        gradients = [0, 0]
+        for operand in operands:
+            info = self._info(operand)
+            gradients[info.origin is not None if weight is None else operand is weight] += 2 * info.grad
+        record.terms.append(Term(self.mode.modules[-1], factor, labels, Work(2, *gradients)))
 
     def index(self, path: str, counted: Label) -> None:
         """The call uses integers of the model as an index: their values count the positions of a dim."""

@@ -13,7 +13,7 @@ from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._lives import lives_of
 from secateurs.graph._record import Branch, Record
 
-__all__ = ["Cost", "CostModel", "Weight"]
+__all__ = ["Cost", "CostModel", "Operations", "Weight"]
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -28,7 +28,8 @@ class Cost:
         macs: multiply-adds of all contractions of one call on the traced arguments.
         activation_bytes: largest sum of live activations, inputs and outputs included, at inference.
         train_gops: operations of forward and backward of one such call, in 1e9, 2 per multiply-add; the
-            arguments count as data, without gradients; 0 where the cost was asked for without `train`.
+            arguments count as data, without gradients; 0 where the cost was asked for without `train`. The
+            additions that gradients of biases take are left out; `Graph.operations` has them.
         uncounted: operators that compute something but have no multiply-adds, and how often they ran.
     """
 
@@ -52,6 +53,33 @@ class Cost:
     def from_json(cls, content: Mapping[str, Any]) -> "Cost":
         """The inverse of `to_json`."""
         return cls(**content)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operations:
+    """What training on one call takes, in operations; one multiply-add is two.
+
+    Attributes:
+        forward: multiply-adds of the call.
+        inputs: multiply-adds for gradients of activations; none where only data lies before.
+        weights: multiply-adds for gradients of weights.
+        biases: additions for gradients of biases, one for each position that a bias is added to.
+    """
+
+    forward: int
+    inputs: int
+    weights: int
+    biases: int
+
+    @property
+    def backward(self) -> int:
+        """All of the backward pass."""
+        return self.inputs + self.weights + self.biases
+
+    @property
+    def total(self) -> int:
+        """Forward and backward."""
+        return self.forward + self.backward
 
 
 class Weight(NamedTuple):
@@ -86,8 +114,11 @@ class CostModel:
         groups = [entry.labels for entries in (record.terms, weights, lives) for entry in entries]
         self._labels = _LabelTable(algebra, [label for labels in groups for label in labels])
         self._uncounted = dict(record.uncounted)
-        self._macs = self._labels.products((term.factor, term.labels) for term in record.terms)
-        self._backward = np.array([term.backward for term in record.terms], dtype=np.int64)
+        contractions = [term for term in record.terms if term.work.forward]
+        self._macs = self._labels.products((term.factor, term.labels) for term in contractions)
+        self._terms = self._labels.products((term.factor, term.labels) for term in record.terms)
+        self._work = np.array([term.work for term in record.terms], dtype=np.int64).reshape(-1, 4)
+        self._where = [term.where for term in record.terms]
         self._branches = self._branch_numbers(record.branches)
         self._weights = self._labels.products((weight.factor, weight.labels) for weight in weights)
         self._weight_when = np.array([weight.when for weight in weights], dtype=np.int64)
@@ -127,14 +158,22 @@ class CostModel:
     def cost(self, removed: BoolArray, *, train: bool = True) -> Cost:
         """Everything, once the marked roots are removed."""
         kept = self._labels.kept(removed)
-        macs = self._macs(kept)
-        gops = float((2 * macs * (1 + self._backward)).sum()) / 1e9 if train else 0.0
+        gops = float((self._terms(kept) @ self._work[:, :3]).sum()) / 1e9 if train else 0.0
         return Cost(
             **self.count(removed),
             activation_bytes=self._peak(self._activations(kept) * self._holding(self._life_when, kept)),
             train_gops=gops,
             uncounted=self._uncounted,
         )
+
+    def operations(self, removed: BoolArray) -> dict[str, Operations]:
+        """What training takes in each module, by the path of the innermost that computes, in order of execution."""
+        work = self._terms(self._labels.kept(removed))[:, None] * self._work
+        layers: dict[str, npt.NDArray[np.int64]] = {}
+        for where, row in zip(self._where, work, strict=True):
+            layers[where] = layers.get(where, 0) + row
+        names = ("forward", "inputs", "weights", "biases")
+        return {where: Operations(**dict(zip(names, row.tolist(), strict=True))) for where, row in layers.items()}
 
     def _peak(self, sizes: npt.NDArray[np.int64]) -> int:
         if not len(sizes):

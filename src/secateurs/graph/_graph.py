@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from secateurs._errors import PlanError
 from secateurs._nearest import nearest_hint
 from secateurs.graph._axes import Axis, Fixed, draft_axes, find_fixed, name_axes
-from secateurs.graph._cost import Cost, CostModel, Weight
+from secateurs.graph._cost import Cost, CostModel, Operations, Weight
 from secateurs.graph._declared import declared_edits
 from secateurs.graph._labels import Algebra
 from secateurs.graph._plan import Cut, Edit, Plan, Renumber
@@ -110,6 +110,13 @@ class Graph:
     def cost(self, plan: Plan | None = None, *, train: bool = True) -> Cost:
         """The cost of one call on the traced arguments, dense or as after a plan; the model is not run."""
         return self.counts.cost(self.roots_of({} if plan is None else plan.removed), train=train)
+
+    def operations(self, plan: Plan | None = None) -> dict[str, Operations]:
+        """What training on the traced arguments takes in each module, dense or as after a plan.
+
+        Keys are paths of the innermost modules that compute, in order of execution; "" is the model's own code.
+        """
+        return self.counts.operations(self.roots_of({} if plan is None else plan.removed))
 
     def roots_of(self, removed: Mapping[str, Iterable[int]]) -> BoolArray:
         """A mark per atom of the algebra, set for the removed units of each axis.

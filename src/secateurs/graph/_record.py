@@ -24,6 +24,7 @@ __all__ = [
     "SizeUse",
     "Storage",
     "Term",
+    "Work",
     "constant_factor",
     "touch",
 ]
@@ -42,14 +43,28 @@ class Info(NamedTuple):
     """Path of the parameter or buffer that it is a view of."""
 
 
+class Work(NamedTuple):
+    """Operations for each product of a term's sizes; a multiply-add is two."""
+
+    forward: int = 0
+    inputs: int = 0
+    """For gradients of activations."""
+    weights: int = 0
+    """For gradients of weights."""
+    biases: int = 0
+    """For gradients of biases: one addition for each position."""
+
+
 class Term(NamedTuple):
-    """Multiply-adds of one contraction: `factor` times the kept sizes of `labels`."""
+    """What one contraction takes, or the sum that is the gradient of one bias.
+
+    The number of products is `factor` times the kept sizes of `labels`.
+    """
 
     where: str
     factor: int
     labels: tuple[Label, ...]
-    backward: int
-    """How many gradients of the same cost a backward pass takes: 0, 1 or 2."""
+    work: Work
 
 
 @dataclass(kw_only=True, slots=True, eq=False)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from secateurs.graph._call import Call
 from secateurs.graph._labels import Label
+from secateurs.graph.rules._biases import count_bias
 from secateurs.graph.rules._registry import register, register_anywhere
 
 
@@ -136,6 +137,7 @@ def addr(call: Call) -> None:
 
 def _tie_bias(call: Call, bias: Tensor, labels: Sequence[Label | None]) -> None:
     """A bias is broadcast."""
+    count_bias(call, bias, zip(call.out.shape, labels, strict=True))
     for own, label, size in zip(reversed(call.labels(bias)), reversed(labels), reversed(bias.shape), strict=False):
         if size != 1:
             call.unify(own, label)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from secateurs.graph._call import Call
 from secateurs.graph._labels import NO_UNITS, Label
+from secateurs.graph.rules._biases import count_bias
 from secateurs.graph.rules._registry import register
 
 
@@ -31,6 +32,8 @@ def convolution(call: Call) -> None:
         call.separate(channels, weight)
     if bias is not None:
         call.unify(call.labels(bias)[0], channels)
+        made = (call.labels(data)[0], channels, *spatial)
+        count_bias(call, bias, zip(call.out.shape, made, strict=True))
     _count(call, channels, spatial)
     call.assign([call.labels(data)[0], channels, *spatial])
 
@@ -85,4 +88,4 @@ def _count(call: Call, channels: Label | None, spatial: Sequence[Label | None]) 
     positions = zip((data if transposed else call.out).shape[2:], spatial, strict=True)
     kernel = (prod(weight.shape[2:]), None)
     inner = (weight.shape[1], weight_labels[1])
-    call.macs([(data.shape[0], labels[0]), *positions, kernel, outer, inner], (data, weight))
+    call.macs([(data.shape[0], labels[0]), *positions, kernel, outer, inner], (data, weight), weight)

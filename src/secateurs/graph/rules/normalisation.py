@@ -1,10 +1,8 @@
 """Normalisations: over the batch, over the last dims, over groups of channels."""
 
-from functools import cache
-from typing import Any
-
 import torch
 
+from secateurs.graph._activations import from_data
 from secateurs.graph._call import Call
 from secateurs.graph._labels import Label
 from secateurs.graph.rules._registry import register
@@ -27,7 +25,7 @@ def batch_norm(call: Call) -> None:
     channels = labels[1]
     call.unify_all([call.labels(tensor)[0] for tensor in call.tensors[1:]], channels)
     call.separate(channels)
-    if _from_data(call):
+    if from_data(call.func, call.args):
         dims = [dim for dim in range(data.dim()) if dim != 1]
         for dim in dims:
             call.mark("inexact", labels[dim], text="normalised over")
@@ -39,20 +37,6 @@ def batch_norm(call: Call) -> None:
         [channels] if len(result) == data.shape[1] else [None] for result in results[1:] if result.dim() == 1
     ]
     call.assign(labels, *per_channel)
-
-
-def _from_data(call: Call) -> bool:
-    """Whether the statistics are those of the input, not stored ones: so it is in code that standardises weights."""
-    place = _place_of_training(call.func)
-    if place is not None:
-        return bool(call.argument(place, "training"))
-    return call.name.endswith("_with_update")
-
-
-@cache
-def _place_of_training(func: Any) -> int | None:
-    names = [argument.name for argument in func._schema.arguments]
-    return names.index("training") if "training" in names else None
 
 
 @register("native_layer_norm")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from secateurs.graph._call import Call
 from secateurs.graph._labels import NO_UNITS, Label, stack_columns
+from secateurs.graph.rules._biases import count_bias
 from secateurs.graph.rules._registry import register
 
 
@@ -180,10 +181,12 @@ def _count(
     gates, units, hidden = rows
     steps = prod(form.data.shape[:-1])
     shown = call.labels(own[1])[1]
-    call.macs([(steps * gates, None), (units, hidden), (reads[1], reads[0])], (form.data, own[0]))
-    call.macs([(steps * gates, None), (units, hidden), (own[1].shape[1], shown)], (own[0], own[1]))
+    call.macs([(steps * gates, None), (units, hidden), (reads[1], reads[0])], (form.data, own[0]), own[0])
+    call.macs([(steps * gates, None), (units, hidden), (own[1].shape[1], shown)], (own[0], own[1]), own[1])
+    for bias in own[2:4] if form.biased else ():
+        count_bias(call, bias, [(steps * gates, None), (units, hidden)])
     if len(own) % 2:
-        call.macs([(steps, None), (own[1].shape[1], shown), (units, hidden)], (own[0], own[-1]))
+        call.macs([(steps, None), (own[1].shape[1], shown), (units, hidden)], (own[0], own[-1]), own[-1])
 
 
 def _state(call: Call, form: _Form, labels: Sequence[Label | None]) -> None:

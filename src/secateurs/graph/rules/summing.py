@@ -1,6 +1,9 @@
 """Sums of whole tensors: element-wise operators that tie the producers of what they add up."""
 
+from torch import Tensor
+
 from secateurs.graph._call import Call
+from secateurs.graph.rules._biases import count_bias
 from secateurs.graph.rules._registry import elementwise, register
 
 
@@ -11,8 +14,18 @@ def add(call: Call) -> None:
     record = call.mode.record
     if record is None:
         return
+    _count_biases(call)
     shape = call.out.shape
     infos = [call.mode.info(tensor) for tensor in call.tensors if tensor.shape == shape]
     whole = [info for info in infos if info.origin is None]
     if len(whole) > 1:
         record.sums += [label for info in whole for label in info.labels if label is not None]
+
+
+def _count_biases(call: Call) -> None:
+    """Parameters that are added to something that is none."""
+    terms = [tensor for tensor in call.args[:2] if isinstance(tensor, Tensor)]
+    if call.name.startswith("aten.addcmul") or all(call.mode.info(tensor).origin is not None for tensor in terms):
+        return
+    for tensor in terms:
+        count_bias(call, tensor, zip(call.out.shape, call.mode.info(call.out).labels, strict=True))
