@@ -9,16 +9,17 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from secateurs._files import save_tensors
+from secateurs.criteria import Memorisation, UnitMem
 from secateurs.data import ViewOptions
 from secateurs.graph import Graph
 from secateurs.recipes._batches import AugmentSection
 from secateurs.recipes._level_format import UNITMEM_FILE
+from secateurs.recipes._level_images import save_level_images
 from secateurs.recipes._section import STRICT, Count
 from secateurs.recipes.stages._base import Step
 from secateurs.recipes.stages._level_units import LevelUnits
 
 if TYPE_CHECKING:
-    from secateurs.criteria import Memorisation
     from secateurs.recipes._session import Session
 
 __all__ = ["UNITMEM", "Observed", "UnitMemSection", "observe"]
@@ -82,15 +83,15 @@ def observe(
     Args:
         how: `level`, its number, and whether `activations` are kept.
     """
-    from secateurs.criteria import UnitMem
-
     view = section.view(how["level"])(session.evaluation_batches(session.splits.train))
     criterion = UnitMem(rest=section.rest, at=section.at)
     seen = criterion.observe(graph, view, activations=how["activations"])
     tensors = {"indices": view.indices.clone()}
     for layer in units.layers:
         tensors |= {f"{layer}.{name}": tensor for name, tensor in _of_layer(layer, units, seen).items()}
-    save_tensors(session.directory.folder(step.name) / UNITMEM_FILE, tensors)
+    folder = session.directory.folder(step.name)
+    save_tensors(folder / UNITMEM_FILE, tensors)
+    save_level_images(folder, tensors, session.splits.train)
     values = {layer: tensors[f"{layer}.values"] for layer in units.layers}
     mean = float(torch.cat([*values.values()]).mean())
     by_layer = {layer: float(own.mean()) for layer, own in values.items() if len(own)}
@@ -100,7 +101,7 @@ def observe(
     )
 
 
-def _of_layer(layer: str, units: LevelUnits, seen: "Mapping[str, Memorisation]") -> dict[str, Tensor]:
+def _of_layer(layer: str, units: LevelUnits, seen: Mapping[str, Memorisation]) -> dict[str, Tensor]:
     """A layer's part of the file: its units that are alive, ascending by their original index."""
     names = [own.axis.name for own in units.owns if own.layer == layer]
     alive = {name: units.alive(name) for name in names}
