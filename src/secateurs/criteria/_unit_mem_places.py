@@ -15,8 +15,8 @@ __all__ = ["At", "Part", "Place", "Source", "columns_of", "places_of", "source_o
 
 At = Literal["read", "norm"]
 _ORDER: Mapping[At, tuple[Family, ...]] = {
-    "read": ("rectifier", "gate", "product"),
-    "norm": ("norm", "rectifier", "gate", "product"),
+    "read": ("rectifier", "gate", "recurrent", "product", "input"),
+    "norm": ("norm", "rectifier", "gate", "recurrent", "product", "input"),
 }
 
 IntArray = npt.NDArray[np.int64]
@@ -79,7 +79,7 @@ def places_of(graph: Graph, at: At) -> tuple[Place, ...]:
     if missing:
         raise PlanError(
             f"criterion 'unitmem', axis {missing[0]!r}",
-            wanted="an activation, a norm, or a product of weights that makes its units",
+            wanted="an activation, a norm, or a product that makes or reads its units",
             got="other operators" + (f", as for {len(missing) - 1} more axes" if missing[1:] else ""),
             cure="Take another criterion for this model.",
         )

@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from secateurs._errors import PlanError
 from secateurs.criteria._unit_mem_places import Place, Source, source_of
-from secateurs.graph import Graph, family_of, is_positive
+from secateurs.graph import WHOLES, Graph, family_in, is_positive, weight_and_data
 
 __all__ = ["Take", "check_followed", "watched"]
 
@@ -39,7 +40,8 @@ def watched(graph: Graph, places: Sequence[Place], take: Take) -> Iterator[Count
         for path in sorted({place.source[1] for place in places if place.source[0] == "module"}):
             hook = partial(_hook, partial(tell, ("module", path)))
             stack.callback(graph.model.get_submodule(path).register_forward_hook(hook).remove)
-        stack.enter_context(_Mode(graph, tell))
+        stack.enter_context(_Operators(graph, tell))
+        stack.enter_context(_Wholes(tell))
         yield calls
 
 
@@ -65,7 +67,7 @@ def _hook(tell: Callable[[Tensor, bool], None], _module: nn.Module, _args: Any, 
     tell(output, False)
 
 
-class _Mode(TorchDispatchMode):
+class _Operators(TorchDispatchMode):
     """Sees operators whatever code they come from; weights are told by the memory that they are views of."""
 
     def __init__(self, graph: Graph, tell: Callable[[Source, Tensor, bool], None]) -> None:
@@ -78,21 +80,39 @@ class _Mode(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        family = family_of(func)
+        family = family_in(func, args)
         if family == "product":
-            path = next((path for path in map(self._path, args) if path is not None), None)
-            if path is not None:
-                self._tell((family, path), result, False)
+            tensors = [argument for argument in args if isinstance(argument, Tensor)]
+            paths = [self._paths.get(tensor.untyped_storage()._cdata) for tensor in tensors]
+            path, data = weight_and_data(tensors, paths)
+            if path is not None and data is not None:
+                self._tell(("input", path), data, False)
+                self._tell(("product", path), result, False)
         elif family is not None:
             self._tell((family, ""), result[0] if isinstance(result, tuple | list) else result, is_positive(func))
         return result
-
-    def _path(self, operand: Any) -> str | None:
-        if not isinstance(operand, Tensor) or operand.dim() < 2:
-            return None
-        return self._paths.get(operand.untyped_storage()._cdata)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """torch would import its compiler and enter it at every call."""
         return False
+
+
+class _Wholes(TorchFunctionMode):
+    """Sees functions that a trace takes as one operator, as it does; what they are made of is not looked at."""
+
+    def __init__(self, tell: Callable[[Source, Tensor, bool], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func not in WHOLES:
+            return func(*args, **(kwargs or {}))
+        with _disable_current_modes():
+            result = func(*args, **(kwargs or {}))
+            family = family_in(WHOLES[func], args)
+            if family is not None:
+                self._tell((family, ""), result if isinstance(result, Tensor) else result[0], False)
+        return result

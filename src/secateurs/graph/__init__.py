@@ -1,12 +1,13 @@
 """What may be cut: the traced graph, its axes, its cost under any plan, and plans."""
 
-from secateurs.graph._activations import Activation, Family, family_of, is_positive
+from secateurs.graph._activations import Activation, Family, family_in, is_positive, weight_and_data
 from secateurs.graph._axes import Axis, Fixed, Kind, Member
 from secateurs.graph._cost import Cost, Operations
 from secateurs.graph._graph import Graph
 from secateurs.graph._mode import LabelMode
 from secateurs.graph._plan import Cut, Edit, Plan, Renumber, Scatter
 from secateurs.graph._trace import free_attention, masked_run, trace
+from secateurs.graph._wholes import WHOLES
 from secateurs.graph.model._arguments import arguments_of
 from secateurs.graph.model._inputs import rebuild_inputs
 from secateurs.graph.model._outputs import Outputs, handed_on, tensors_in
@@ -17,6 +18,7 @@ from secateurs.graph.model._wrappers import readable, unwrapped
 from secateurs.graph.sizes._coupling import Coupling
 
 __all__ = [
+    "WHOLES",
     "Activation",
     "Axis",
     "Cost",
@@ -36,7 +38,7 @@ __all__ = [
     "Scatter",
     "arguments_of",
     "convert",
-    "family_of",
+    "family_in",
     "free_attention",
     "handed_on",
     "is_positive",
@@ -51,4 +53,5 @@ __all__ = [
     "trace",
     "untouched",
     "unwrapped",
+    "weight_and_data",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from secateurs.graph._activations import Activation, family_of
+from secateurs.graph._activations import Activation, Family, family_in, weight_and_data
 from secateurs.graph._indices import Integers
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._masks import MaskAlgebra, is_gone
@@ -338,8 +338,9 @@ class Call:
         record = self.mode.record
         if record is None:
             return
-        if family_of(self.func) is not None:
-            self._note_activation(record, results[0])
+        family = family_in(self.func, self.args)
+        if family is not None and results:
+            self._note_activation(record, family, results[0])
         record.operators += 1
         for tensor in self.tensors:
             info = self._info(tensor)
@@ -349,15 +350,15 @@ class Call:
         for tensor in results:
             touch(record, tensor, self._info(tensor))
 
-    def _note_activation(self, record: Record, result: Tensor) -> None:
-        family, weight = family_of(self.func), ""
-        if family is None:
+    def _note_activation(self, record: Record, family: Family, result: Tensor) -> None:
+        if family != "product":
+            record.activations.append(Activation(family, "", record.operators, self._info(result).labels))
             return
-        if family == "product":
-            origins = [self._info(tensor).origin for tensor in self.tensors if tensor.dim() > 1]
-            weight = next((origin for origin in origins if origin is not None), "")
-        if family != "product" or weight:
-            record.activations.append(Activation(family, weight, record.operators, self._info(result).labels))
+        origins = [self._info(tensor).origin for tensor in self.tensors]
+        path, data = weight_and_data(self.tensors, origins)
+        if path is not None and data is not None:
+            for kind, shown in (("input", data), ("product", result)):
+                record.activations.append(Activation(kind, path, record.operators, self._info(shown).labels))
 
     def _note_use(self, record: Record, tensor: Tensor, info: Info) -> None:
         """A call takes a weight, or a view of it."""
