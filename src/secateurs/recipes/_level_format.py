@@ -45,6 +45,12 @@ The accuracy after retraining is `test_accuracy` in the results of the `train` s
     LAYER.activations  float32 [images, units], mean over augmentations and places, on request
     indices            int64 [images], which training images were looked at; row i of activations is image indices[i]
 
+`stages/NN-level*/unitmem_images.safetensors`, beside it: the pictures behind the highest values of each layer, which
+reports show without the data at hand
+
+    indices  int64 [n], ascending: index in the training data
+    images   uint8 [n, C, H, W], at most 64 pixels wide and high
+
 The seed's own files are in `exp__N` in the run's folder, N counting the `levels` stages of the recipe from 0:
 
     pruned_indices.json         {level: {layer: [unit, ...]}}, those that this level removed
@@ -59,6 +65,7 @@ __all__ = [
     "ACTIVATIONS",
     "CHECKPOINTS",
     "EXPERIMENT",
+    "IMAGES_FILE",
     "LEVEL_TYPES",
     "PRUNED_FILE",
     "UNITMEMS_FILE",
@@ -66,6 +73,7 @@ __all__ = [
 ]
 
 UNITMEM_FILE = "unitmem.safetensors"
+IMAGES_FILE = "unitmem_images.safetensors"
 LEVEL_TYPES = ("level", "level_mask", "level_weights")
 EXPERIMENT = "exp__"
 PRUNED_FILE = "pruned_indices.json"

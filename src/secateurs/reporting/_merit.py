@@ -47,6 +47,11 @@ class Merit:
         """What people read of test images in results that have it."""
         return self.scale * float(results[self.test])
 
+    def of_validation(self, results: Mapping[str, Any]) -> float | None:
+        """What people read of validation images in the results of a training."""
+        value = results.get(f"validation_{self.name}")
+        return None if value is None else self.scale * float(value)
+
     @property
     def suffix(self) -> str:
         """Its unit as a heading ends."""

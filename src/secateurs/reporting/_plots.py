@@ -8,8 +8,9 @@ from secateurs.reporting._cuts_plot import cuts_figure
 from secateurs.reporting._figure import save_figure
 from secateurs.reporting._image_rows import image_rows, image_rows_figure
 from secateurs.reporting._kept_plot import kept_figure
+from secateurs.reporting._levels_write import write_levels
 from secateurs.reporting._masks import mask_figure, mask_rows, mask_table, rates_figure
-from secateurs.reporting._record import read_run
+from secateurs.reporting._record import member_runs, read_run
 from secateurs.reporting._training_plot import training_figure
 
 __all__ = ["write_plots", "write_study"]
@@ -28,6 +29,7 @@ def write_plots(path: Path) -> tuple[Path, ...]:
         written.append(save_figure(training_figure(run), path / "plots" / "training.png"))
     if any("axes" in (stage.get("results") or {}) for stage in run.state.get("stages", [])):
         written.append(save_figure(kept_figure(run), path / "plots" / "kept.png"))
+    written += write_levels(run, [(run.name, run)])
     for kind in ("reconstructions", "samples"):
         rows = image_rows(run, kind)
         if rows:
@@ -44,7 +46,10 @@ def write_study(path: Path) -> tuple[Path, ...]:
     """
     study = read_run(path)
     written = []
-    rows, runs = mask_rows(study), cut_runs(study)
+    written += write_levels(study, list(member_runs(study)))
+    rows = mask_rows(study)
+    # Levels are cuts too, with a table of their own.
+    runs = [] if written else cut_runs(study)
     if rows:
         write_text(path / "masks.md", mask_table(rows))
         written.append(save_figure(mask_figure(study, rows), path / "plots" / "masks.png"))
