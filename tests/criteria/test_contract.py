@@ -23,6 +23,7 @@ class Claim:
         criterion: an instance.
         degree: scores of c times the weights are c ** degree times the scores; 0 leaves them as they are.
         data: whether it needs batches and a loss.
+        batches: how many of them it is given: of few images units may look alike.
         reads_weights: whether scores follow the weights around when units change places.
         pinned: scores of `nn.Linear`'s units with weights [[3, 4], [0, 1], [-2, 0]], from the formula; for
             `Random` what the first version drew; None where a test of the criterion's own compares it with a reference.
@@ -32,15 +33,16 @@ class Claim:
     degree: int | None
     reads_weights: bool = True
     data: bool = False
+    batches: int = 2
     pinned: tuple[float, ...] | None
 
     def __call__(self, graph: Graph) -> Scores:
-        """The scores, on two batches of the graph's own example where data are needed."""
+        """The scores, on batches like the graph's own example where data are needed."""
         if not self.data:
             return self.criterion(graph)
         (x,) = graph.args
         generator = torch.Generator().manual_seed(3)
-        inputs = [torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x) for _ in range(2)]
+        inputs = [torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x) for _ in range(self.batches)]
         return self.criterion(graph, batches=[(inner, None) for inner in inputs], loss=_loss)
 
 
@@ -67,6 +69,10 @@ CLAIMS: Mapping[str, Claim] = {
         reads_weights=False,
         data=True,
         pinned=None,
+    ),
+    "UnitMem": Claim(criterion=criteria.UnitMem(), degree=None, data=True, batches=20, pinned=None),
+    "UnitMem second": Claim(
+        criterion=criteria.UnitMem(rest="second", at="norm"), degree=None, data=True, batches=20, pinned=None
     ),
     "Magnitude max": Claim(criterion=criteria.Magnitude(normalize="max"), degree=0, pinned=(1, 0.2, 0.4)),
 }
