@@ -40,6 +40,9 @@ class TrainOptions:
         patience: training ends once validation accuracy (where the objective gives no scores, validation loss)
             has not been better than its best for so many epochs; the model then holds the last epoch's weights,
             not the best one's. Needs validation.
+        gap_patience: training ends once the generalisation gap, validation loss less training loss, has been larger
+            than after `gap_epoch` in so many epochs one after another. Needs validation.
+        gap_epoch: epoch (0-based) of this training that the gap is compared with.
         nonfinite: what is done about a loss or gradient that is not finite: "stop", or "skip": the step leaves
             weights, buffers, momentum and average as they were, and the epoch's record counts it.
         skip_limit: so many skipped steps in a row within an epoch end the training after all.
@@ -77,6 +80,8 @@ class TrainOptions:
     clip_norm: float | None = None
     ema: float | None = None
     patience: int | None = None
+    gap_patience: int | None = None
+    gap_epoch: int = 2
     nonfinite: Literal["stop", "skip"] = "stop"
     skip_limit: int = 20
     record_steps: int | None = None
@@ -112,6 +117,9 @@ class TrainOptions:
         _require(clip_good, "clip_norm", "a number above 0", self.clip_norm)
         _require(self.ema is None or 0 < self.ema < 1, "ema", between, self.ema)
         _require(self.patience is None or self.patience >= 1, "patience", "at least 1 epoch", self.patience)
+        grown = self.gap_patience is None or self.gap_patience >= 1
+        _require(grown, "gap_patience", "at least 1 epoch", self.gap_patience)
+        _require(self.gap_epoch >= 0, "gap_epoch", "an epoch from 0", self.gap_epoch)
         _require(self.skip_limit >= 1, "skip_limit", "at least 1 step", self.skip_limit)
         good = self.record_steps is None or self.record_steps >= 1
         _require(good, "record_steps", "at least 1 step", self.record_steps)

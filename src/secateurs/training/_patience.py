@@ -1,8 +1,16 @@
 """When training has stopped getting better."""
 
+from secateurs.training._options import TrainOptions
 from secateurs.training._records import EpochRecord
 
-__all__ = ["out_of_patience"]
+__all__ = ["ended_early", "gap_has_grown", "out_of_patience"]
+
+
+def ended_early(history: tuple[EpochRecord, ...], options: TrainOptions) -> bool:
+    """Do these epochs say that no more are needed?"""
+    return out_of_patience(history, options.patience) or gap_has_grown(
+        history, options.gap_patience, since=options.gap_epoch
+    )
 
 
 def out_of_patience(history: tuple[EpochRecord, ...], patience: int | None) -> bool:
@@ -14,6 +22,18 @@ def out_of_patience(history: tuple[EpochRecord, ...], patience: int | None) -> b
         return False
     merits = [_merit(record) for record in history]
     return len(merits) - 1 - merits.index(max(merits)) >= patience
+
+
+def gap_has_grown(history: tuple[EpochRecord, ...], patience: int | None, *, since: int) -> bool:
+    """Has the generalisation gap been larger than after epoch `since` in each of the last `patience` epochs?"""
+    if patience is None or len(history) <= since + patience:
+        return False
+    first, *later = [_gap(record) for record in (history[since], *history[-patience:])]
+    return all(gap > first for gap in later)
+
+
+def _gap(record: EpochRecord) -> float:
+    return (record.validation_loss or 0.0) - record.train_loss
 
 
 def _merit(record: EpochRecord) -> float:

@@ -24,7 +24,7 @@ from secateurs.training._loop import Loop
 from secateurs.training._objective import Classification, Objective
 from secateurs.training._optimizer import check_optimizer, make_optimizer, move_state
 from secateurs.training._options import TrainOptions
-from secateurs.training._patience import out_of_patience
+from secateurs.training._patience import ended_early
 from secateurs.training._precision import precision_for
 from secateurs.training._progress import Progress, reporting
 from secateurs.training._random import preserved_generators
@@ -138,7 +138,7 @@ def _run(
 
 
 def _ended(history: tuple[EpochRecord, ...], options: TrainOptions) -> bool:
-    return len(history) == options.epochs or out_of_patience(history, options.patience)
+    return len(history) == options.epochs or ended_early(history, options)
 
 
 def _resume(loop: Loop) -> tuple[tuple[EpochRecord, ...], Partial | None]:
@@ -203,10 +203,11 @@ def _check(options: TrainOptions, validation: BatchSource | None) -> None:
             got=f"{_distributed.world()} ranks",
             cure="Leave cuda_graphs out, or devices.",
         )
-    if options.patience is not None and validation is None:
-        raise ConfigError(
-            "train.patience",
-            wanted="validation images, whose accuracy patience waits for",
-            got="none",
-            cure="Set aside a part of the data for validation, or leave patience out.",
-        )
+    for name in ("patience", "gap_patience"):
+        if getattr(options, name) is not None and validation is None:
+            raise ConfigError(
+                f"train.{name}",
+                wanted=f"validation images, which {name} looks at",
+                got="none",
+                cure=f"Set aside a part of the data for validation, or leave {name} out.",
+            )

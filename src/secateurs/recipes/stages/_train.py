@@ -46,7 +46,7 @@ class TrainStage(SaysWhere, StageType, TrainOptions):
 
     def optimizer_over(self, session: "Session", step: Step) -> Optimizer:
         """A fresh optimizer over the model as it is now."""
-        return make_optimizer(session.model, self._options_in(session, step))
+        return make_optimizer(session.model, self.options_in(session, step))
 
     def run(self, session: "Session", step: Step) -> dict[str, Any]:
         """Train from the stage's checkpoint, or from the start; the results for run.json.
@@ -60,11 +60,12 @@ class TrainStage(SaysWhere, StageType, TrainOptions):
             directory.log_epochs(step.name, [asdict(record)])
             directory.tick(step.name)
 
+        options = self.options_in(session, step)
         with self.prepared(session, step) as batches:
             result = train(
                 session.model,
                 batches,
-                self._options_in(session, step),
+                options,
                 validation=session.evaluation_batches(validation) if len(validation) else None,
                 checkpoint=CheckpointOptions(
                     path=directory.folder(step.name) / CHECKPOINT_FILE,
@@ -76,8 +77,8 @@ class TrainStage(SaysWhere, StageType, TrainOptions):
                 on_epoch=log,
                 progress=session.part.progress,
             )
-        if len(result.history) < self.epochs:
-            session.notify(f"ended after {len(result.history)} of {self.epochs} epochs: no better for {self.patience}")
+        if len(result.history) < options.epochs:
+            session.notify(f"ended after {len(result.history)} of {options.epochs} epochs: {_why(options)}")
         # A kill between a checkpoint and its line leaves the line out; the history has it.
         directory.log_epochs(step.name, [asdict(record) for record in result.history])
         session.save_model(step)
@@ -103,5 +104,16 @@ class TrainStage(SaysWhere, StageType, TrainOptions):
         """What else the results of the stage say."""
         return {}
 
-    def _options_in(self, session: "Session", step: Step) -> TrainOptions:
+    def options_in(self, session: "Session", step: Step) -> TrainOptions:
+        """The training options of this stage in that run."""
         return self.options(seed=stage_seed(session.recipe.seed, step.index), device=str(session.device))
+
+
+def _why(options: TrainOptions) -> str:
+    """What may have ended a training before its time."""
+    reasons = [
+        f"{what} for {epochs}"
+        for what, epochs in (("no better", options.patience), ("a larger gap", options.gap_patience))
+        if epochs is not None
+    ]
+    return " or ".join(reasons)

@@ -62,8 +62,8 @@ class TrainTimeStage(BaseModel):
 
     @model_validator(mode="after")
     def _trains_to_the_end(self) -> Self:
-        if self.train.patience is not None:
-            raise ValueError("no `train.patience`, because cuts come at set epochs; `stop` ends them")
+        if self.train.patience is not None or self.train.gap_patience is not None:
+            raise ValueError("no `train.patience` or `gap_patience`, because cuts come at set epochs; `stop` ends them")
         return self
 
     def stages(self) -> Iterator[TrainStage | PruneStage]:
