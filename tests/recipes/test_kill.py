@@ -29,6 +29,8 @@ AUTOENCODER: dict[str, Any] = {
 }
 TIMES = {
     "seconds",
+    "search_seconds",
+    "before_seconds",
     "images_per_second",
     "latency",
     "latency_ms",
@@ -71,7 +73,7 @@ def essence(path: Path) -> dict[str, Any]:
         name = str(file.relative_to(path))
         if file.name == "metrics.jsonl":
             found[name] = [without_times(json.loads(line)) for line in file.read_text().splitlines()]
-        elif file.name in ("run.json", "metrics.json"):
+        elif file.name in ("run.json", "metrics.json", "probe.json"):
             found[name] = without_times(json.loads(file.read_text()))
         else:
             found[name] = file.read_bytes()
