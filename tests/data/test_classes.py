@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from secateurs._errors import DataError
-from secateurs.data import DataOptions, ImageSet, StreamedSet, load
+from secateurs.data import DataOptions, ImageSet, StreamedSet, Subset, load
 from secateurs.data._cifar100 import CLASSES, SUBSETS, SUPERCLASSES
-from secateurs.data._classes import subset_of
+from secateurs.data._classes import Asked, vocabulary
 from secateurs.data._split import Groups, Split
 from tests.data.making import cells, load_held, write_folder, write_plain
 
@@ -31,6 +31,10 @@ def split(classes: tuple[str, ...], labels: list[int] | None = None, groups: Gro
     )
 
 
+def subset_of(asked: Asked, rows: Split, name: str) -> Subset:
+    return vocabulary(rows, name).subset(asked)
+
+
 def grouped(labels: list[int], groups: list[int]) -> Split:
     kinds = Groups(column="kind", labels=torch.tensor(groups), names=("pet", "fish"))
     return split(("cat", "dog", "cod", "fish"), labels, kinds)
@@ -41,7 +45,7 @@ def grouped(labels: list[int], groups: list[int]) -> Split:
 
 def test_names_numbers_and_super_classes_mean_classes() -> None:
     animals = grouped([0, 1, 2, 3, 0], [0, 0, 1, 1, 0])
-    cases: tuple[tuple[str | list[str | int], tuple[int, ...]], ...] = (
+    cases: tuple[tuple[Asked, tuple[int, ...]], ...] = (
         ("cat", (0,)),
         (["dog", 2], (1, 2)),
         (["class:fish", 3], (3,)),
@@ -68,7 +72,7 @@ def test_what_means_nothing_or_two_things_is_refused() -> None:
     for number in (4, -1):
         with pytest.raises(DataError, match=rf"data\.classes: wanted 0 to 3 in here, got {number}\."):
             subset_of([number], animals, "animals")
-    with pytest.raises(DataError, match=r"one super-class in column 'kind' for every class, got 'pet' and 'fish' for"):
+    with pytest.raises(DataError, match=r"one super-class for every class of here, got 'pet' and 'fish' in column"):
         subset_of("pet", grouped([0, 0], [0, 1]), "animals")
     with pytest.raises(DataError, match=r"got 'seven'\. .*data\.superclass_column names the column"):
         subset_of("seven", split(("0", "1")), "digits")
@@ -119,14 +123,32 @@ def test_a_subset_is_the_whole_without_the_other_images(resident: bool, limit: i
 
 
 def test_labels_may_count_the_subset_alone() -> None:
-    part = load_held(DataOptions(name="digits", classes=(4, 0, 7)))
+    part = load(DataOptions(name="digits", classes=(4, 0, 7)))
     counted = load(DataOptions(name="digits", classes=(4, 0, 7))).renumbered()
     assert counted.train.classes == ("0", "4", "7")
     assert counted.all_classes == tuple("0123456789")
     assert torch.equal(torch.tensor([0, 4, 7])[counted.test.labels], part.test.labels)
     assert counted.renumbered() is counted
+    assert (part.among, counted.among) == ((0, 4, 7), None)
     whole = load(DataOptions(name="digits"))
     assert whole.renumbered() is whole
+    assert whole.among is None
+
+
+def test_a_part_of_what_is_loaded() -> None:
+    whole, part = load(DataOptions(name="digits")), load(DataOptions(name="digits", classes=(4, 0, 7)))
+    assert whole.only((4, 0, 7)).among == (0, 4, 7)
+    for splits in (whole, part):
+        few = splits.only([7, 4])
+        wanted = whole.test.indices[torch.isin(whole.test.labels, torch.tensor([4, 7]))]
+        assert torch.equal(few.test.indices, wanted)
+        assert isinstance(few.test, ImageSet)
+        assert len(few.test.images) == len(wanted)
+        assert (few.test.labels.unique().tolist(), few.among, few.mean) == ([4, 7], (4, 7), whole.mean)
+    counted = part.renumbered().only([7, 4])
+    assert (counted.test.labels.unique().tolist(), counted.among) == ([1, 2], (1, 2))
+    with pytest.raises(DataError, match=r"data\.classes: wanted classes among 0\+4\+7, got 7\+9"):
+        load(DataOptions(name="digits", classes=(0, 4, 7))).only([7, 9])
 
 
 def test_four_fifths_of_every_class_are_for_training() -> None:
@@ -150,6 +172,11 @@ def test_classes_of_folders_and_of_columns(tmp_path: Path) -> None:
         load(DataOptions(**options))
     with pytest.raises(DataError, match=r"wanted superclass_column to be one of img, label, kind, got 'kin'\. Did you"):
         load(DataOptions(**options, superclass_column="kin"))
+    half: dict[str, Any] = {"img": cells(30), "label": labels, "superclass": ["warm", None, None] * 10}
+    write_plain(tmp_path / "half.parquet", half)
+    assert load(DataOptions(path=tmp_path / "half.parquet", classes=(0, 1))).among == (0, 1)
+    with pytest.raises(DataError, match="row 1: wanted a label, got none"):
+        load(DataOptions(path=tmp_path / "half.parquet", classes=(0, 1), superclass_column="superclass"))
     write_plain(tmp_path / "b.parquet", {"img": cells(30), "label": labels, "superclass": kinds})
     assert load(DataOptions(path=tmp_path / "b.parquet", classes="cold")).train.labels.unique().tolist() == [1]
 

@@ -12,6 +12,7 @@ from torch import nn
 from secateurs._errors import ConfigError
 from secateurs._files import load_tensors
 from secateurs.criteria import Random
+from secateurs.data import DataOptions, load
 from secateurs.graph import trace
 from secateurs.recipes import Recipe, RunOptions, run
 from secateurs.recipes._directory import RunDirectory
@@ -171,7 +172,7 @@ def test_criteria_get_a_loss_that_fits_their_batches(finished: Path) -> None:
 
 
 def test_classifiers_have_no_pictures() -> None:
-    assert ClassificationPurpose().pictures(nn.Flatten(), torch.zeros(1, 1, 8, 8)) == {}
+    assert ClassificationPurpose(load(DataOptions(name="digits"))).pictures(nn.Flatten(), torch.zeros(1, 1, 8, 8)) == {}
 
 
 def opened(made: Recipe, path: Path) -> Session:

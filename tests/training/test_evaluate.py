@@ -33,6 +33,17 @@ def test_top5_by_hand() -> None:
     assert result.top5_accuracy == pytest.approx(2 / 4)
 
 
+def test_accuracy_among_some_classes() -> None:
+    scores = torch.tensor([[9.0, 1, 2, 8], [9, 3, 2, 8], [0, 5, 2, 8], [9, 1, 4, 0]])
+    labels = torch.tensor([3, 1, 3, 2])
+    plain = evaluate(Scores(), [(scores, labels)], device="cpu")
+    assert (plain.accuracy, plain.accuracy_among) == (1 / 4, None)
+    seen = evaluate(Scores(), [(scores[:3], labels[:3]), (scores[3:], labels[3:])], device="cpu", among=(1, 2, 3))
+    # The first is 3 among 1, 2 and 3; the second is not 1, because 3 has more.
+    assert (seen.accuracy, seen.accuracy_among) == (1 / 4, 3 / 4)
+    assert seen.loss == pytest.approx(plain.loss)
+
+
 def test_top5_is_none_below_five_classes() -> None:
     assert evaluate(Scores(), [(torch.eye(4), torch.arange(4))], device="cpu").top5_accuracy is None
     assert evaluate(Scores(), [(torch.eye(5), torch.arange(5))], device="cpu").top5_accuracy == 1.0

@@ -1,17 +1,21 @@
 """From what people call classes to their numbers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import torch
 
 from secateurs._errors import DataError
 from secateurs._nearest import nearest_hint
 from secateurs.data._cifar100 import CLASSES, SUBSETS, SUPERCLASSES
-from secateurs.data._split import Split
+from secateurs.data._split import Groups, Split
 from secateurs.data._subset import Subset
 
-__all__ = ["subset_of"]
+__all__ = ["Asked", "Vocabulary", "vocabulary"]
+
+Asked: TypeAlias = str | Sequence[str | int]
+"""One word, or several words and numbers of classes."""
 
 _ALL = "entire_dataset"
 _WHERE = "data.classes"
@@ -19,14 +23,54 @@ _SHOWN = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Words:
-    """What may be asked for: names to class numbers, by what they are names of."""
+class Vocabulary:
+    """What the classes of a data set may be called: names to class numbers, by what they are names of.
 
+    Attributes:
+        where: names the data set in errors.
+        names: of all classes, in order.
+        classes: more names of them among these.
+        superclasses: groups of classes; every class is in one.
+        subsets: what studies are about.
+        unclear: super-classes that say nothing of classes, and why.
+    """
+
+    where: str
+    names: tuple[str, ...]
     classes: Mapping[str, tuple[int, ...]]
     superclasses: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     subsets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    unclear: Mapping[str, str] = field(default_factory=dict)
 
-    def meanings(self, word: str) -> dict[str, tuple[int, ...]]:
+    def subset(self, asked: Asked) -> Subset:
+        """The classes that `data.classes` means.
+
+        Raises:
+            DataError: a word or a number that means nothing here, with the nearest that does, or more than one thing.
+        """
+        parts = (asked,) if isinstance(asked, str) else tuple(asked)
+        ids = {number for part in parts for number in self._numbers(part)}
+        return Subset(name="+".join(map(str, parts)), ids=tuple(sorted(ids)), classes=self.names)
+
+    def _numbers(self, part: str | int) -> tuple[int, ...]:
+        if isinstance(part, int):
+            if 0 <= part < len(self.names):
+                return (part,)
+            cure = "Give numbers of classes, counted from 0, or their names."
+            raise DataError(_WHERE, wanted=f"0 to {len(self.names) - 1} in {self.where}", got=str(part), cure=cure)
+        meanings = self._meanings(part)
+        if not meanings:
+            raise self._unknown(part)
+        if len(set(meanings.values())) > 1:
+            raise DataError(
+                _WHERE,
+                wanted="a name with one meaning",
+                got=f"{part!r}, which is a {' and a '.join(meanings)} of {self.where}",
+                cure=f"Write {' or '.join(f'{kind}:{part}' for kind in meanings)}.",
+            )
+        return next(iter(meanings.values()))
+
+    def _meanings(self, word: str) -> dict[str, tuple[int, ...]]:
         """All that `word` may stand for, by kind; `class:NAME` and `superclass:NAME` say which."""
         kinds = {"class": self.classes, "superclass": self.superclasses, "subset": self.subsets}
         found = {kind: words[word] for kind, words in kinds.items() if word in words}
@@ -35,74 +79,49 @@ class _Words:
             return {kind: kinds[kind][name]}
         return found
 
-    def all(self) -> list[str]:
-        """Every name."""
-        return [*self.classes, *self.superclasses, *self.subsets]
+    def _unknown(self, word: str) -> DataError:
+        if word.removeprefix("superclass:") in self.unclear:
+            return DataError(
+                _WHERE,
+                wanted=f"one super-class for every class of {self.where}",
+                got=self.unclear[word.removeprefix("superclass:")],
+                cure="Set data.superclass_column to another column, or give classes by their own names.",
+            )
+        said = f"Classes are {_listed(self.classes)}"
+        if self.superclasses:
+            said += f"; super-classes {_listed(self.superclasses)}; subsets {_listed(self.subsets)}."
+        else:
+            said += "; data.superclass_column names the column of super-classes, where there is one."
+        wanted = f"a class, a super-class or a subset of {self.where}"
+        known = [*self.classes, *self.superclasses, *self.subsets]
+        return DataError(_WHERE, wanted=wanted, got=repr(word), cure=nearest_hint(word, known, said))
 
 
-def subset_of(asked: str | Sequence[str | int], split: Split, name: str) -> Subset:
-    """The classes that `data.classes` means.
+def vocabulary(split: Split, name: str) -> Vocabulary:
+    """What the classes of a data set may be called.
 
     Args:
-        asked: one word, or several, or numbers of classes.
         split: the one to train on.
         name: of the data set.
-
-    Raises:
-        DataError: a word or a number that means nothing here, with the nearest that does, or more than one thing.
     """
-    parts = (asked,) if isinstance(asked, str) else tuple(asked)
-    words = _words(split, name)
-    ids: set[int] = set()
-    for part in parts:
-        ids.update(_ids(part, words, split))
-    return Subset(name="+".join(map(str, parts)), ids=tuple(sorted(ids)), classes=split.classes)
-
-
-def _ids(part: str | int, words: _Words, split: Split) -> Iterable[int]:
-    if isinstance(part, int):
-        if not 0 <= part < len(split.classes):
-            cure = "Give numbers of classes, counted from 0, or their names."
-            raise DataError(_WHERE, wanted=f"0 to {len(split.classes) - 1} in {split.where}", got=str(part), cure=cure)
-        return (part,)
-    meanings = words.meanings(part)
-    if not meanings:
-        raise _unknown(part, words, split)
-    if len(set(meanings.values())) > 1:
-        raise DataError(
-            _WHERE,
-            wanted="a name with one meaning",
-            got=f"{part!r}, which is a {' and a '.join(meanings)} of {split.where}",
-            cure=f"Write {' or '.join(f'{kind}:{part}' for kind in meanings)}.",
-        )
-    return next(iter(meanings.values()))
-
-
-def _unknown(word: str, words: _Words, split: Split) -> DataError:
-    said = f"Classes are {_listed(words.classes)}"
-    if words.superclasses:
-        said += f"; super-classes {_listed(words.superclasses)}; subsets {_listed(words.subsets)}."
-    else:
-        said += "; data.superclass_column names the column of super-classes, where there is one."
-    wanted = f"a class, a super-class or a subset of {split.where}"
-    return DataError(_WHERE, wanted=wanted, got=repr(word), cure=nearest_hint(word, words.all(), said))
+    own = {word: (number,) for number, word in enumerate(split.classes)}
+    plain = Vocabulary(
+        where=split.where, names=split.classes, classes=own, subsets={_ALL: tuple(range(len(split.classes)))}
+    )
+    if split.classes == tuple(SUPERCLASSES):  # CIFAR-100 by its coarse labels
+        return replace(plain, subsets={**plain.subsets, **_joined(SUBSETS, own)})
+    if split.classes == CLASSES or _by_numbers(split.classes, name):
+        fine = own | {word: (number,) for number, word in enumerate(CLASSES)}
+        coarse = _joined(SUPERCLASSES, fine)
+        subsets = {**plain.subsets, **_joined(SUBSETS, coarse)}
+        return replace(plain, classes=fine, superclasses=coarse, subsets=subsets)
+    groups = split.groups()
+    return plain if groups is None else _with_groups(plain, split, groups)
 
 
 def _listed(names: Iterable[str]) -> str:
     shown = list(names)
     return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")
-
-
-def _words(split: Split, name: str) -> _Words:
-    own = {word: (number,) for number, word in enumerate(split.classes)}
-    everything = {_ALL: tuple(range(len(split.classes)))}
-    if split.classes == tuple(SUPERCLASSES):  # CIFAR-100 by its coarse labels
-        return _Words(classes=own, subsets=everything | _joined(SUBSETS, own))
-    if split.classes == CLASSES or _by_numbers(split.classes, name):
-        fine = own | {word: (number,) for number, word in enumerate(CLASSES)}
-        coarse = _joined(SUPERCLASSES, fine)
-        return _Words(classes=fine, superclasses=coarse, subsets=everything | _joined(SUBSETS, coarse))
-    return _Words(classes=own, superclasses=_superclasses(split), subsets=everything)
 
 
 def _by_numbers(classes: tuple[str, ...], name: str) -> bool:
@@ -115,21 +134,19 @@ def _joined(groups: Mapping[str, tuple[str, ...]], words: Mapping[str, tuple[int
     return {group: tuple(sorted(number for name in names for number in words[name])) for group, names in groups.items()}
 
 
-def _superclasses(split: Split) -> dict[str, tuple[int, ...]]:
-    """From the data set's own column of them; every class must lie in one."""
-    groups = split.groups()
-    if groups is None:
-        return {}
+def _with_groups(plain: Vocabulary, split: Split, groups: Groups) -> Vocabulary:
+    """With the super-classes of the data set's own column; every class must lie in one."""
     pairs = torch.unique(torch.stack([split.labels, groups.labels], dim=1), dim=0).tolist()
-    owner: dict[int, int] = {}
+    owners: dict[int, list[str]] = {}
     found: dict[str, list[int]] = {}
     for number, group in pairs:
-        if owner.setdefault(number, group) != group:
-            raise DataError(
-                split.where,
-                wanted=f"one super-class in column {groups.column!r} for every class",
-                got=f"{groups.names[owner[number]]!r} and {groups.names[group]!r} for class {split.classes[number]!r}",
-                cure="Set data.superclass_column to another column, or give classes by their own names.",
-            )
+        owners.setdefault(number, []).append(groups.names[group])
         found.setdefault(groups.names[group], []).append(number)
-    return {name: tuple(numbers) for name, numbers in found.items()}
+    torn = {
+        name: f"{' and '.join(map(repr, names[:3]))} in column {groups.column!r} for class {split.classes[number]!r}"
+        for number, names in owners.items()
+        if len(names) > 1
+        for name in names
+    }
+    clear = {name: tuple(numbers) for name, numbers in found.items() if name not in torn}
+    return replace(plain, superclasses=clear, unclear=torn)

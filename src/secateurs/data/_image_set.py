@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from secateurs._errors import DataError
+from secateurs.data._classes import Asked, Vocabulary
 from secateurs.data._division import Division
 from secateurs.data._streamed_set import StreamedSet
 from secateurs.data._subset import Subset
@@ -81,6 +82,8 @@ class Splits:
         std: the same, the standard deviation.
         name: of the source.
         subset: the classes that images are of; None for all.
+        numbered: the classes that labels count, by their numbers; None for all.
+        vocabulary: what classes may be called; None where that is not known.
         division: what every row of the source is for, of whatever class; None where that is not known.
     """
 
@@ -91,6 +94,8 @@ class Splits:
     std: tuple[float, ...]
     name: str
     subset: Subset | None = None
+    numbered: tuple[int, ...] | None = None
+    vocabulary: Vocabulary | None = None
     division: Division | None = None
 
     @property
@@ -98,14 +103,51 @@ class Splits:
         """The names of all classes of the source, whether there are images of them or not."""
         return self.train.classes if self.subset is None else self.subset.classes
 
+    @property
+    def among(self) -> tuple[int, ...] | None:
+        """The labels that there are; None where all that are counted are there."""
+        if self.subset is None:
+            return None
+        counted = range(len(self.all_classes)) if self.numbered is None else self.numbered
+        return None if len(counted) == len(self.subset.ids) else tuple(counted.index(i) for i in self.subset.ids)
+
     def renumbered(self) -> "Splits":
         """With labels that count the classes of the subset alone, as a network with a head for these needs them."""
         subset = self.subset
-        if subset is None or self.train.classes != subset.classes:
+        if subset is None or self.numbered is not None:
             return self
 
         def counted(images: ImageSet | StreamedSet) -> ImageSet | StreamedSet:
             return replace(images, labels=subset.renumbered(images.labels), classes=subset.names)
 
         train, validation, test = map(counted, (self.train, self.validation, self.test))
-        return replace(self, train=train, validation=validation, test=test)
+        return replace(self, train=train, validation=validation, test=test, numbered=subset.ids)
+
+    def only(self, asked: Asked) -> "Splits":
+        """With images of some classes only; labels stay as they are.
+
+        Raises:
+            DataError: names that mean nothing, or classes of which there are no images here.
+        """
+        if self.vocabulary is None:
+            cure = "Load the data by secateurs.data.load."
+            raise DataError("data.classes", wanted="data whose classes have names", got=self.name, cure=cure)
+        subset = self.vocabulary.subset(asked)
+        if self.subset is not None and not subset.within(self.subset.ids):
+            cure = "Load more classes, or ask for fewer."
+            raise DataError("data.classes", wanted=f"classes among {self.subset.name}", got=subset.name, cure=cure)
+        found = replace(self, subset=subset)
+        if found.among is None:
+            return found
+        labels = torch.tensor(found.among)
+        train, validation, test = (_with(part, labels) for part in (self.train, self.validation, self.test))
+        return replace(found, train=train, validation=validation, test=test)
+
+
+def _with(images: ImageSet | StreamedSet, labels: Tensor) -> ImageSet | StreamedSet:
+    """The images with one of these labels."""
+    places = torch.isin(images.labels, labels.to(images.labels.device)).nonzero().flatten()
+    labels, indices = images.labels[places], images.indices[places]
+    if isinstance(images, ImageSet):
+        return replace(images, images=images.images.index_select(0, places), labels=labels, indices=indices)
+    return replace(images, labels=labels, indices=indices)

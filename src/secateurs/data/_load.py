@@ -10,7 +10,7 @@ from torch import Tensor
 
 from secateurs._errors import DataError
 from secateurs.data._batch_options import device_of
-from secateurs.data._classes import subset_of
+from secateurs.data._classes import vocabulary
 from secateurs.data._decode import stack
 from secateurs.data._division import SPLIT_FILE, Division, Rows
 from secateurs.data._hash import keyed_order
@@ -58,10 +58,10 @@ def load(
     source = source_of(options)
     train, test = read_splits(source, options)
     division = _division(train, test, options, source, division)
-    rows, subset = division.rows(), None
+    rows, subset, words = division.rows(), None, vocabulary(train, source.name)
     options = _known(options, division)
     if options.classes is not None:
-        subset = subset_of(options.classes, train, source.name)
+        subset = words.subset(options.classes)
         options = _as_for_all(options, train, rows)
         rows = _within(rows, subset, train, test or train)
     if not (len(rows.train) and len(rows.test)):
@@ -87,6 +87,7 @@ def load(
         std=std,
         name=source.name,
         subset=subset,
+        vocabulary=words,
         division=replace(division, mean=mean, std=std),
     )
 

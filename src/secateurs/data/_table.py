@@ -61,14 +61,24 @@ def as_split(table: Table, options: DataOptions, known: tuple[str, ...] | None) 
         classes=classes,
         pictures=partial(_pictures, cells, mode),
         headers=partial(_headers, cells, mode),
-        groups=partial(_groups, table, superclass_column(features, options.superclass_column, label, where)),
+        groups=partial(
+            _groups,
+            table,
+            superclass_column(features, options.superclass_column, label, where),
+            asked=options.superclass_column is not None,
+        ),
     )
 
 
-def _groups(table: Table, column: str | None) -> Groups | None:
+def _groups(table: Table, column: str | None, *, asked: bool) -> Groups | None:
     if column is None:
         return None
-    labels, names = encode(_values(table, column), table.dataset.features[column], None, table.where)
+    try:
+        labels, names = encode(_values(table, column), table.dataset.features[column], None, table.where)
+    except DataError:
+        if asked:
+            raise
+        return None  # rows without a super-class are no fault of data that nobody asks for super-classes
     return Groups(column=column, labels=labels, names=names)
 
 

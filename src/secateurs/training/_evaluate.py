@@ -1,6 +1,6 @@
 """How well a model does."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -19,9 +19,17 @@ __all__ = ["evaluate", "mean_loss", "score"]
 
 
 def evaluate(
-    model: nn.Module, batches: BatchSource, *, device: str = "auto", precision: Literal["auto", "32", "bf16"] = "32"
+    model: nn.Module,
+    batches: BatchSource,
+    *,
+    device: str = "auto",
+    precision: Literal["auto", "32", "bf16"] = "32",
+    among: Sequence[int] | None = None,
 ) -> Evaluation:
     """Loss and accuracy over all images of `batches`, each image counting once whatever its batch's size.
+
+    With `among`, the numbers of the classes that there are images of, `accuracy_among` says how often the right one
+    has the highest score among these; `accuracy` stays that among all classes of the network.
 
     The model runs in eval mode and is left as it was: flags, device, weights. The default precision is not that of
     training: figures of models that were trained in different precisions are to be comparable. Under several ranks,
@@ -43,7 +51,7 @@ def evaluate(
     with preserved_flags(model):
         try:
             model.to(place).eval()
-            return score(forward, batches, place, Shares(batches), channels_last=False)
+            return score(forward, batches, place, Shares(batches), channels_last=False, among=among)
         finally:
             model.to(home)
 
@@ -57,8 +65,10 @@ def score(
     shares: Shares,
     *,
     channels_last: bool,
+    among: Sequence[int] | None = None,
 ) -> Evaluation:
     """The mean loss, accuracy and top-5 accuracy of `forward`; sums stay on the device until the end."""
+    chosen = None if among is None else torch.tensor(among, device=device)
     sums: list[Tensor] = []
     images = classes = 0
     for step, (x, y) in enumerate(placed(batches, device, channels_last)):
@@ -69,15 +79,16 @@ def score(
         counted = shares.counted(step, len(y))
         images += counted
         if counted:
-            sums.append(_sums(logits, y))
-    loss, right, among_five, total = shares.total([*_added(sums, 3), images])
+            sums.append(_sums(logits, y, chosen))
+    loss, right, in_five, right_among, total = shares.total([*_added(sums, 4), images])
     if total == 0:
         raise _no_images()
     return Evaluation(
         loss=loss / total,
         accuracy=right / total,
-        top5_accuracy=among_five / total if classes >= 5 else None,
+        top5_accuracy=in_five / total if classes >= 5 else None,
         images=int(total),
+        accuracy_among=None if among is None else right_among / total,
     )
 
 
@@ -113,8 +124,10 @@ def _no_images() -> TrainingError:
     return TrainingError("batches", wanted="at least one image", got="none", cure="Check the data's split.")
 
 
-def _sums(logits: Tensor, labels: Tensor) -> Tensor:
+def _sums(logits: Tensor, labels: Tensor, among: Tensor | None) -> Tensor:
+    """Loss, images that are right, right among the best five, and right among the classes asked about."""
     # Summed in the scores' own type within a batch; across batches, sums are added in float64 on the host.
     loss = F.cross_entropy(logits, labels, reduction="sum")
     best = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
-    return torch.stack([loss, best[:, 0].sum().to(loss.dtype), best.sum().to(loss.dtype)])
+    found = labels if among is None else among[logits[:, among].argmax(1)]
+    return torch.stack([loss, *(hit.sum().to(loss.dtype) for hit in (best[:, 0], best, found == labels))])

@@ -59,7 +59,7 @@ def _measured(loss: float, accuracy: float | None) -> str:
 class TrainResult:
     """A finished training run: one record per epoch, and the optimizer with its momentum, ready to go on.
 
-    There are fewer records than epochs asked for where `patience` ended the training.
+    There are fewer records than epochs asked for where `patience` or `gap_patience` ended the training.
     """
 
     history: tuple[EpochRecord, ...]
@@ -75,12 +75,15 @@ class Evaluation:
         accuracy: fraction of images whose highest score is the right class.
         top5_accuracy: fraction whose right class is among the five highest; None below five classes.
         images: how many images were counted.
+        accuracy_among: fraction of images whose right class has the highest score of the classes that were asked
+            about; None where none were.
     """
 
     loss: float
     accuracy: float
     top5_accuracy: float | None
     images: int
+    accuracy_among: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ __all__ = ["OBJECTIVES", "ObjectiveName", "open_objective"]
 ObjectiveName: TypeAlias = Literal["classification", "elbo"]
 
 OBJECTIVES: Mapping[ObjectiveName, Callable[[Splits], Purpose]] = MappingProxyType(
-    {"classification": lambda _splits: ClassificationPurpose(), "elbo": ElboPurpose}
+    {"classification": ClassificationPurpose, "elbo": ElboPurpose}
 )
 """One row for each objective."""
 
