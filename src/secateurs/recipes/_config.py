@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -34,7 +34,12 @@ class ModelSection(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the network's builder."""
     weights: Path | None = None
-    """A safetensors file with the weights to start from."""
+    """What to start from: a safetensors file with the network's weights, or with those of a cut network and the plans
+    that led to it, as `secateurs.save` and every stage write it; or the directory of a run, for what its last stage
+    left."""
+    head: Literal["all", "subset"] = "all"
+    """With `data.classes`: tell all classes of the data apart, as before, or cut the rows of the head that make the
+    scores of other classes; labels then count the classes of the subset."""
     masks: Path | None = None
     """A masks.safetensors that an earlier run made for these weights."""
 
@@ -109,6 +114,12 @@ class Recipe(BaseModel):
             stop = step.stage.stop if isinstance(step.stage, PruneStage) else None
             if stop is not None and stop.accuracy_drop is not None and self.purpose != "classification":
                 raise ValueError(f"`stop.worsening` in {step.name}, because {self.purpose!r} knows no accuracy to drop")
+        return self
+
+    @model_validator(mode="after")
+    def _head_fits(self) -> Self:
+        if self.model.head == "subset" and self.data.classes is None:
+            raise ValueError("`data.classes` (such as [0, 1, 2] or aquatic), because model.head is subset")
         return self
 
     @model_validator(mode="after")

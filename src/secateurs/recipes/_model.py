@@ -20,7 +20,7 @@ __all__ = ["build_model", "call_factory", "import_factory", "load_weights"]
 
 
 def build_model(section: ModelSection, *, classes: int, channels: int, size: int, seed: int) -> nn.Module:
-    """The network with the initial weights that `seed` gives, or those of `section.weights`.
+    """The network with the initial weights that `seed` gives; `load_weights` brings others.
 
     `classes`, `channels` and image `size`, from the data, go to networks of the model table only; a user's
     factory gets the options and nothing else.
@@ -33,8 +33,6 @@ def build_model(section: ModelSection, *, classes: int, channels: int, size: int
         else:
             factory = str(section.factory)
             model = call_factory(import_factory(factory), factory, section.options)
-    if section.weights is not None:
-        load_weights(model, section.weights)
     return model
 
 

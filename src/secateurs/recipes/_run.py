@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from secateurs import _distributed
+from secateurs.data import SPLIT_FILE
 from secateurs.graph import tensors_of
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._directory import RunDirectory, reason_of, unless_full
@@ -18,6 +19,7 @@ from secateurs.recipes._pictures import draw_run
 from secateurs.recipes._session import Session, open_session
 from secateurs.recipes._summary import summarise
 from secateurs.recipes._tracked import tracked, tracking_facts
+from secateurs.recipes._weights import trained_on
 from secateurs.recipes.stages import CHECKPOINT_FILE, Step
 from secateurs.training import remove_checkpoint
 
@@ -89,10 +91,21 @@ def _begin(session: Session) -> None:
         "commit": commit(),
         "versions": versions(),
         "environment": environment(session.device),
+        **_about_classes(session),
         **tracking_facts(session),
     }
     steps = [{"name": step.name, "type": step.stage.type} for step in session.steps]
     session.directory.begin(session.recipe.resolved(), steps, facts)
+    if session.splits.division is not None:
+        session.splits.division.save(session.directory.path / SPLIT_FILE)
+
+
+def _about_classes(session: Session) -> dict[str, Any]:
+    """What the run is about, and what its weights were trained on, where other classes come in anywhere."""
+    subset, weights = session.splits.subset, session.recipe.model.weights
+    before = None if weights is None else trained_on(weights)
+    about = {} if subset is None else {"subset": subset.name, "classes": list(subset.names)}
+    return about if before is None else {**about, "trained_on": before}
 
 
 @contextmanager

@@ -8,13 +8,22 @@ from torch import Tensor, nn
 
 from secateurs import _distributed
 from secateurs._files import save_tensors
-from secateurs.data import Batches, ImageSet, Splits, StreamedBatches, StreamedSet, load
+from secateurs.data import (
+    SPLIT_FILE,
+    Batches,
+    Division,
+    ImageSet,
+    Splits,
+    StreamedBatches,
+    StreamedSet,
+    load,
+)
 from secateurs.graph import trace
 from secateurs.masks import UnitMasks, apply_masks
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._data import evaluation_batches, training_batches
 from secateurs.recipes._directory import RunDirectory
-from secateurs.recipes._model import build_model
+from secateurs.recipes._first_model import FirstModel
 from secateurs.recipes._part import Part
 from secateurs.recipes._seeds import stage_seed
 from secateurs.recipes.objectives import PICTURES_FILE, Purpose, open_objective
@@ -84,9 +93,10 @@ class Session:
 
     def restored(self, count: int) -> nn.Module:
         """The model as the first `count` stages left it, from the files alone."""
-        dense = _initial(self.recipe, self.splits, self.device)
+        first = _first(self.recipe, self.splits, self.device)
         changed = [step for step in self.steps[:count] if step.stage.changes]
-        model = changed[-1].stage.restore(self, changed[-1], dense) if changed else dense
+        # What a stage wrote has every plan since the dense network in it, also those of the weights it began with.
+        model = changed[-1].stage.restore(self, changed[-1], first.dense()) if changed else first.build()
         return model.to(self.device)
 
     def restored_masks(self, count: int) -> UnitMasks | None:
@@ -120,7 +130,9 @@ def open_session(
     for step in steps:
         step.stage.check()
     device = resolve_device(recipe.device)
-    splits = load(recipe.data, device=str(device), notify=notify)
+    splits = _splits(recipe, directory, device, notify)
+    for step in steps:
+        step.stage.check_data(splits)
     session = Session(
         recipe=recipe,
         directory=directory,
@@ -128,7 +140,7 @@ def open_session(
         splits=splits,
         device=device,
         objective=open_objective(recipe.purpose, splits),
-        model=_initial(recipe, splits, device).to(device),
+        model=_first(recipe, splits, device).build().to(device),
         part=part,
         notify=notify,
     )
@@ -145,8 +157,20 @@ def _initial_masks(recipe: Recipe) -> UnitMasks | None:
     return UnitMasks.load(recipe.model.masks) if recipe.model.masks is not None else None
 
 
-def _initial(recipe: Recipe, splits: Splits, device: torch.device) -> nn.Module:
-    channels, height, _ = evaluation_batches(recipe.batches, splits, splits.test, device).shape
-    return build_model(
-        recipe.model, classes=len(splits.train.classes), channels=channels, size=height, seed=recipe.seed
+def _splits(recipe: Recipe, directory: RunDirectory, device: torch.device, notify: Callable[[str], None]) -> Splits:
+    """The images; divided as they were when the run began."""
+    stored = directory.path / SPLIT_FILE
+    division = Division.load(stored) if _distributed.decided(stored.is_file) else None
+    splits = load(recipe.data, device=str(device), notify=notify, division=division)
+    return splits.renumbered() if recipe.model.head == "subset" else splits
+
+
+def _first(recipe: Recipe, splits: Splits, device: torch.device) -> FirstModel:
+    batches = evaluation_batches(recipe.batches, splits, splits.test, device, whole=True)
+    return FirstModel(
+        section=recipe.model,
+        splits=splits,
+        shape=batches.shape,
+        seed=recipe.seed,
+        example=lambda: next(iter(batches))[0][:1].cpu(),
     )

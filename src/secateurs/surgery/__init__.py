@@ -5,7 +5,7 @@ from secateurs.surgery._apply import Report, Result, apply
 from secateurs.surgery._difference import relative_error
 from secateurs.surgery._files import load, save
 from secateurs.surgery._fill import fill_random
-from secateurs.surgery._head import kept_outputs, slice_outputs
+from secateurs.surgery._head import kept_outputs, slice_outputs, sliced_outputs
 from secateurs.surgery._lineage import Lineage, lineage
 from secateurs.surgery._masked import masked
 from secateurs.surgery._prune import prune
@@ -26,5 +26,6 @@ __all__ = [
     "relative_error",
     "save",
     "slice_outputs",
+    "sliced_outputs",
     "tensors_in",
 ]

@@ -15,7 +15,7 @@ from secateurs.surgery._difference import relative_error
 from secateurs.surgery._masked import example_of
 from secateurs.surgery._runs import Runs
 
-__all__ = ["kept_outputs", "plan_outputs", "slice_outputs"]
+__all__ = ["kept_outputs", "plan_outputs", "slice_outputs", "sliced_outputs"]
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -102,6 +102,11 @@ def kept_outputs(dense: nn.Module, model: nn.Module, args: tuple[Any, ...]) -> t
     if kept is None:
         kept = np.arange(_width(trace(work, args, free_outputs=True)))
     return tuple(kept.tolist())
+
+
+def sliced_outputs(model: nn.Module) -> bool:
+    """Whether the plans that led to a model may have cut its outputs."""
+    return any(_frees(plan) for plan in getattr(model, HISTORY, ()))
 
 
 def _frees(plan: Plan) -> bool:

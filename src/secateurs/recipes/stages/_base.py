@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from secateurs.surgery import load
 
 if TYPE_CHECKING:
+    from secateurs.data import Splits
     from secateurs.recipes._session import Session
 
 __all__ = ["CHECKPOINT_FILE", "MODEL_FILE", "Masking", "StageType", "Step"]
@@ -57,6 +58,9 @@ class StageType:
 
     def check(self) -> None:
         """Try what the options name before any work is done."""
+
+    def check_data(self, splits: "Splits") -> None:
+        """Try what the options say of the data before any work is done."""
 
     def run(self, session: "Session", step: "Step") -> Mapping[str, Any]:
         """Do the work on `session.model`; the results for run.json."""

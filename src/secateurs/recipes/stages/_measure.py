@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
@@ -10,9 +11,11 @@ from secateurs import _distributed
 from secateurs.cost import Latency, latency, latency_pair
 from secateurs.recipes._figures import figures
 from secateurs.recipes._section import STRICT, Count, Name
+from secateurs.recipes.objectives import open_objective
 from secateurs.recipes.stages._base import StageType, Step
 
 if TYPE_CHECKING:
+    from secateurs.data import Splits
     from secateurs.recipes._session import Session
 
 __all__ = ["MeasureStage"]
@@ -31,6 +34,14 @@ class MeasureStage(StageType, BaseModel):
     batch_sizes: tuple[Count, ...] = Field(default=(1, 64), min_length=1)
     """Batch sizes whose latency is measured; `latency_ms` in the summary is that of the first."""
 
+    subsets: tuple[str | tuple[str | int, ...], ...] = ()
+    """Measure accuracy on these classes too, as `data.classes` says them, each for itself."""
+
+    def check_data(self, splits: "Splits") -> None:
+        """There are such classes."""
+        for asked in self.subsets:
+            splits.only(asked)
+
     def describe(self) -> str:
         """The stage in a few words."""
         return "measure accuracy, cost" + (" and latency" if self.latency else "")
@@ -41,6 +52,8 @@ class MeasureStage(StageType, BaseModel):
         Both are timed in turns in this process, so that whatever else the machine does hits both alike.
         """
         results: dict[str, Any] = {"after": figures(session, session.model)}
+        if self.subsets:
+            results["subsets"] = dict(map(partial(_on_subset, session), self.subsets))
         if not self.latency:
             return results
         # Rank 0 alone, while the others wait: they would be timed too.
@@ -55,6 +68,15 @@ class MeasureStage(StageType, BaseModel):
             return {"after": _times(latency(session.model, args, batch_sizes=self.batch_sizes))}
         pair = latency_pair(session.restored(first.index), session.model, args, batch_sizes=self.batch_sizes)
         return {"before": _times(pair.a), "after": _times(pair.b)}
+
+
+def _on_subset(session: "Session", asked: str | tuple[str | int, ...]) -> tuple[str, dict[str, Any]]:
+    """Its name, and what the objective says of its test images."""
+    part = session.splits.only(asked)
+    objective = open_objective(session.recipe.purpose, part)
+    batches = session.evaluation_batches(part.test)
+    assert part.subset is not None
+    return part.subset.name, dict(objective.judged(session.model, batches, device=str(session.device)))
 
 
 def _times(measured: Latency) -> dict[str, Any]:
