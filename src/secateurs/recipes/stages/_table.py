@@ -10,6 +10,7 @@ from secateurs.recipes._section import STRICT
 from secateurs.recipes.stages._base import StageType, Step
 from secateurs.recipes.stages._compact import CompactStage
 from secateurs.recipes.stages._finetune import FinetuneStage
+from secateurs.recipes.stages._finetune_prune import FinetunePruneStage
 from secateurs.recipes.stages._levels import LevelsStage
 from secateurs.recipes.stages._measure import MeasureStage
 from secateurs.recipes.stages._prune import PruneStage
@@ -34,8 +35,10 @@ class RepeatStage(BaseModel):
 
 Masked: TypeAlias = ScoresStage | RandomMaskStage | FinetuneStage | CompactStage
 Work: TypeAlias = TrainStage | PruneStage | MeasureStage | SearchStage | Masked
-"""One row for each type of stage; `repeat`, `train_time` and `levels` are not carried out, they are written out."""
-Stage: TypeAlias = Annotated[Work | RepeatStage | TrainTimeStage | LevelsStage, Field(discriminator="type")]
+"""One row for each type of stage that is carried out."""
+Written: TypeAlias = TrainTimeStage | LevelsStage | FinetunePruneStage
+"""One row for each that is written out as others, as `repeat` is."""
+Stage: TypeAlias = Annotated[Work | RepeatStage | Written, Field(discriminator="type")]
 RepeatStage.model_rebuild()
 
 _MOST_STEPS = 10_000
@@ -63,7 +66,7 @@ def _flat(stages: Sequence[Stage]) -> Iterator[StageType]:
         if isinstance(stage, RepeatStage):
             for _ in range(stage.times):
                 yield from _flat(stage.stages)
-        elif isinstance(stage, TrainTimeStage | LevelsStage):
+        elif isinstance(stage, Written):
             yield from stage.stages()
         else:
             yield stage

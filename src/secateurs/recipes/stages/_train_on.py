@@ -28,6 +28,9 @@ class TrainOnStage(TrainStage):
     counts: Literal["after", "total"] = "after"
     """What `epochs` counts: those of this training, or those of the training before too."""
 
+    restarts: bool = False
+    """The schedule begins anew instead."""
+
     def describe(self) -> str:
         """The stage in a few words."""
         epochs = f"{self.epochs} epochs" if self.counts == "after" else f"to epoch {self.epochs}"
@@ -40,7 +43,8 @@ class TrainOnStage(TrainStage):
         if epochs < 1:
             cure = "Give more epochs, or let the training before end sooner."
             raise ConfigError(step.name, wanted=f"more than {done} epochs in all", got=str(self.epochs), cure=cure)
-        return replace(plain, epochs=epochs, first_epoch=done, schedule_epochs=done + epochs)
+        first = 0 if self.restarts else done
+        return replace(plain, epochs=epochs, first_epoch=first, schedule_epochs=first + epochs)
 
 
 def _trained(session: "Session", step: Step) -> int:

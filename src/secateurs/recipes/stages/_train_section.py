@@ -1,7 +1,7 @@
 """How a network trains in a stage that says itself how many epochs."""
 
 from dataclasses import field, fields
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -29,11 +29,11 @@ class TrainSection(SaysWhere, TrainOptions):
     device: SkipJsonSchema[Annotated[str, Field(exclude=True)]] = field(default="auto", init=False)
 
     @property
-    def plain(self) -> dict[str, object]:
+    def plain(self) -> dict[str, Any]:
         """The options that are said here."""
         return {option.name: getattr(self, option.name) for option in fields(TrainOptions) if option.name not in _OWN}
 
     def part(self, first: int, end: int, total: int) -> TrainStage:
         """The training from epoch `first` to `end` of a schedule over `total`."""
-        said: dict[str, object] = {"epochs": end - first, "first_epoch": first, "schedule_epochs": total}
-        return TrainStage(type="train", **said, **self.plain)  # type: ignore[arg-type]
+        said = {"epochs": end - first, "first_epoch": first, "schedule_epochs": total}
+        return TrainStage(type="train", **said, **self.plain)
