@@ -4,14 +4,17 @@
 
 Runs the recipe `train_time` (data where SECATEURS_DATA says) at a constant learning rate with three seeds, both ways,
 noting every step's loss, for SGD with momentum and for Adam: four minutes on one core for MNIST. It prints the mean
-loss of the first steps after the seven cuts, and the difference seed by seed.
+loss of the first steps after the seven cuts and validation accuracy after the epochs that follow, and the differences
+seed by seed.
 """
 
 import argparse
 import json
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -19,18 +22,34 @@ import numpy.typing as npt
 
 from secateurs import recipes
 
-Losses = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float64]
 SETTINGS = {
     "sgd": ("SGD with momentum 0.9, rate 0.02", {"optimizer": "sgd", "lr": 0.02}),
     "adam": ("Adam, rate 0.001", {"optimizer": "adam", "lr": 0.001, "weight_decay": 0.0}),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovery:
+    """After the cuts of some runs.
+
+    Attributes:
+        losses: [seeds, cuts, steps of the first epoch after a cut].
+        accuracy: [seeds, cuts, epochs after a cut], of validation images, %.
+    """
+
+    losses: Values
+    accuracy: Values
+
+
 WAYS = {"cut along": "importance", "new": "rebuilt"}
 SEEDS = (0, 1, 2)
 FIRST = (1, 5, 20, 100)
+EPOCHS = (1, 2, 5, 10)
 
 
-def studied(name: str, setting: str, folder: Path) -> dict[str, Losses]:
-    """Losses [seeds, cuts, steps] after the cuts, by what happens to the optimizer; runs what is not there yet."""
+def studied(name: str, setting: str, folder: Path) -> dict[str, Recovery]:
+    """By what happens to the optimizer; runs what is not there yet."""
     content = recipes.read_yaml(recipes.find_recipe("train_time"))
     content["variants"] = {way: content["variants"][way] for way in WAYS.values()}
     content["for_data"][name].pop("variants.scratch", None)
@@ -39,39 +58,54 @@ def studied(name: str, setting: str, folder: Path) -> dict[str, Losses]:
     changes = {"data.name": name, "seeds": list(SEEDS), "threads": 1, **options}
     recipe = recipes.parse(content, source="train_time", changes=changes)
     recipes.run(recipe, folder, recipes.RunOptions(resume=True))
-    return {label: np.array([_losses(folder / way / str(seed)) for seed in SEEDS]) for label, way in WAYS.items()}
+    return {label: _recovery([folder / way / str(seed) for seed in SEEDS]) for label, way in WAYS.items()}
 
 
-def _losses(run: Path) -> list[list[float]]:
-    """Of the first epoch of every training but the first."""
-    firsts: dict[str, list[float]] = {}
-    for line in (run / "metrics.jsonl").read_text().splitlines():
-        row = json.loads(line)
-        firsts.setdefault(row["stage"], row["step_losses"])
-    return list(firsts.values())[1:]
+def _recovery(runs: Sequence[Path]) -> Recovery:
+    by_run = []
+    for run in runs:
+        trainings: dict[str, list[dict[str, Any]]] = {}
+        for line in (run / "metrics.jsonl").read_text().splitlines():
+            row = json.loads(line)
+            trainings.setdefault(row["stage"], []).append(row)
+        by_run.append(list(trainings.values())[1:])
+    accuracy = [[[row["validation_accuracy"] for row in rows] for rows in trainings] for trainings in by_run]
+    return Recovery(
+        losses=np.array([[rows[0]["step_losses"] for rows in trainings] for trainings in by_run]),
+        accuracy=100 * np.array(accuracy),
+    )
 
 
-def table(found: dict[str, dict[str, Losses]]) -> str:
-    """Mean loss of the first n steps after a cut."""
-    lines = ["| optimizer | first steps | cut along | new | new minus cut along, by seed |", "|---|---|---|---|---|"]
-    for setting, losses in found.items():
+def table(found: dict[str, dict[str, Recovery]]) -> str:
+    """Mean loss of the first n steps after a cut, at all cuts and at the first; accuracy n epochs after."""
+    lines = ["| optimizer | | cut along | new | new minus cut along, by seed |", "|---|---|---|---|---|"]
+    for setting, ways in found.items():
+        title, kept, new = SETTINGS[setting][0], ways["cut along"], ways["new"]
         for count in FIRST:
-            kept, new = (losses[label][:, :, :count].mean((1, 2)) for label in WAYS)
-            by_seed = ", ".join(f"{difference:+.4f}" for difference in new - kept)
-            title = SETTINGS[setting][0]
-            lines.append(f"| {title} | {count} | {kept.mean():.4f} | {new.mean():.4f} | {by_seed} |")
+            before, after = (one.losses[:, :, :count].mean((1, 2)) for one in (kept, new))
+            lines.append(f"| {title} | loss, steps 1 to {count} | {_cells(before, after, 4)}")
+        before, after = (one.losses[:, 0, :20].mean(1) for one in (kept, new))
+        lines.append(f"| {title} | the same at the first cut, 20 steps | {_cells(before, after, 4)}")
+        for epoch in EPOCHS:
+            before, after = (one.accuracy[:, :, epoch - 1].mean(1) for one in (kept, new))
+            lines.append(f"| {title} | validation accuracy in epoch {epoch}, % | {_cells(before, after, 2)}")
     return "\n".join(lines)
 
 
-def draw(found: dict[str, dict[str, Losses]], path: Path) -> None:
+def _cells(kept: Values, new: Values, digits: int) -> str:
+    by_seed = ", ".join(f"{difference:+.{digits}f}" for difference in new - kept)
+    return f"{kept.mean():.{digits}f} | {new.mean():.{digits}f} | {by_seed} |"
+
+
+def draw(found: dict[str, dict[str, Recovery]], path: Path) -> None:
     """Both curves: the mean over cuts and seeds, and the range over seeds."""
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, len(found), figsize=(4.5 * len(found), 3.4), dpi=110, sharey=True, squeeze=False)
-    for place, (setting, losses) in zip(axes[0], found.items(), strict=True):
-        for (label, values), colour in zip(losses.items(), ("#0072B2", "#D55E00"), strict=True):
-            by_seed = values.mean(1)
+    for place, (setting, ways) in zip(axes[0], found.items(), strict=True):
+        for (label, recovery), colour in zip(ways.items(), ("#0072B2", "#D55E00"), strict=True):
+            by_seed = recovery.losses.mean(1)
             steps = np.arange(1, by_seed.shape[1] + 1)
             place.plot(steps, by_seed.mean(0), color=colour, label=f"optimizer {label}")
             place.fill_between(steps, by_seed.min(0), by_seed.max(0), color=colour, alpha=0.2, linewidth=0)
