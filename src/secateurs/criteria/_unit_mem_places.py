@@ -70,7 +70,9 @@ def places_of(graph: Graph, at: At) -> tuple[Place, ...]:
         PlanError: an axis whose units no operator shows that could be told again.
     """
     columns = columns_of(graph)
-    found = [*_ordinary(graph, at, columns), *_branches(graph, at, columns)]
+    scattered = _scattered(graph, columns) if at == "read" else {}
+    others = [axis for axis in graph.axes if axis.name not in scattered]
+    found = [*_ordinary(graph, at, columns, others), *_branches(graph, at, columns), *scattered.values()]
     seen = np.zeros(sum(axis.size for axis in graph.axes), dtype=np.int64)
     for place in found:
         for part in place.parts:
@@ -89,9 +91,9 @@ def places_of(graph: Graph, at: At) -> tuple[Place, ...]:
     )
 
 
-def _ordinary(graph: Graph, at: At, columns: Mapping[str, slice]) -> list[Place]:
+def _ordinary(graph: Graph, at: At, columns: Mapping[str, slice], axes: Sequence[Axis]) -> list[Place]:
     """Of each axis those of the first family that has any; of a stream that is all along it."""
-    unit_of, families = _lookup(graph, columns, graph.axes), _ORDER[at]
+    unit_of, families = _lookup(graph, columns, axes), _ORDER[at]
     shown = [
         (place, families.index(activation.family), dim, unit_of[graph.algebra.free(label)])
         for place, activation in _numbered(graph.activations)
@@ -131,6 +133,70 @@ def _branches(graph: Graph, at: At, columns: Mapping[str, slice]) -> Iterator[Pl
         )
         (source, number), dim = next(behind, ((("module", branch.path), 0), branch.dim))
         yield Place(source=source, number=number, parts=(_part(dim, units),))
+
+
+def _scattered(graph: Graph, columns: Mapping[str, slice]) -> dict[str, Place]:
+    """Branches that an earlier cut has made narrow: still behind the nonlinearity that their sum goes through.
+
+    Their units go with the places of the stream that they are written to, or alone; those places are looked for.
+    """
+    found = {}
+    rectified = [
+        (place, activation) for place, activation in _numbered(graph.activations) if activation.family == "rectifier"
+    ]
+    whole = [graph.algebra.free(branch.narrow) for branch in graph.branches]
+    for axis in graph.axes:
+        stream, begin = _stream_of(graph, axis), _last_seen(graph, axis)
+        if stream is None or any(np.isin(axis.atoms, label).any() for label in whole):
+            continue
+        for place, activation in rectified:
+            part = _written(graph, activation, stream, columns[axis.name].start)
+            if part is not None and activation.operator > begin:
+                found[axis.name] = Place(source=place[0], number=place[1], parts=(part,))
+                break
+    return found
+
+
+def _stream_of(graph: Graph, axis: Axis) -> list[bytes] | None:
+    """For each unit of a narrow branch, what the place of the stream is known by that it is written to."""
+    made = [member for member in axis.members if member.role == "produces"]
+    if axis.kind != "branch" or len(made) != 1 or len(made[0].positions) != axis.size:
+        return None
+    label = graph.weights[made[0].path].labels[made[0].dim]
+    assert label is not None
+    rows = graph.algebra.resolve(label)
+    alone = (rows[made[0].positions] == axis.atoms[made[0].units, None]).all(0)
+    if alone.sum() != 1 or len(rows) != axis.size:
+        return None
+    places = rows[:, ~alone]
+    keys = [np.ascontiguousarray(row).tobytes() for row in places[np.argsort(made[0].units)]]
+    # What may not be cut all looks alike.
+    return keys if len(set(keys)) == len(keys) and places.all() else None
+
+
+def _last_seen(graph: Graph, axis: Axis) -> int:
+    """The last operator that still shows the units themselves; -1 where none of those looked at does."""
+    seen = [
+        activation.operator
+        for activation in graph.activations
+        for label in activation.labels
+        if label is not None and np.isin(graph.algebra.free(label), axis.atoms).any()
+    ]
+    return max(seen, default=-1)
+
+
+def _written(graph: Graph, activation: Activation, stream: Sequence[bytes], start: int) -> Part | None:
+    """The dim of a result on which all of these places are."""
+    for dim, label in enumerate(activation.labels, -len(activation.labels)):
+        if label is None:
+            continue
+        rows = graph.algebra.resolve(label)
+        where = {np.ascontiguousarray(row).tobytes(): position for position, row in enumerate(rows)}
+        if len(where) == len(rows) and all(key in where for key in stream):
+            units = np.full((len(rows), 1), -1)
+            units[[where[key] for key in stream], 0] = start + np.arange(len(stream))
+            return _part(dim, units)
+    return None
 
 
 def _numbered(activations: Sequence[Activation]) -> Iterator[tuple[tuple[Source, int], Activation]]:

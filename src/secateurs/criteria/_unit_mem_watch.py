@@ -1,11 +1,12 @@
 """Watching activations while a model runs: all places at once, and no feature map is kept."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
@@ -18,6 +19,8 @@ __all__ = ["Take", "check_followed", "watched"]
 
 Take = Callable[[Place, Tensor], None]
 """Told of a place and the tensor there, which has nothing below 0."""
+Tell = Callable[[Source, Tensor, bool], None]
+"""Told of a call: its source, its tensor, and whether that has nothing below 0 already."""
 
 
 @contextmanager
@@ -40,8 +43,8 @@ def watched(graph: Graph, places: Sequence[Place], take: Take) -> Iterator[Count
         for path in sorted({place.source[1] for place in places if place.source[0] == "module"}):
             hook = partial(_hook, partial(tell, ("module", path)))
             stack.callback(graph.model.get_submodule(path).register_forward_hook(hook).remove)
-        stack.enter_context(_Operators(graph, tell))
-        stack.enter_context(_Wholes(tell))
+        operators = stack.enter_context(_Operators(graph, tell))
+        stack.enter_context(_Functions(operators, tell))
         yield calls
 
 
@@ -70,11 +73,13 @@ def _hook(tell: Callable[[Tensor, bool], None], _module: nn.Module, _args: Any, 
 class _Operators(TorchDispatchMode):
     """Sees operators whatever code they come from; weights are told by the memory that they are views of."""
 
-    def __init__(self, graph: Graph, tell: Callable[[Source, Tensor, bool], None]) -> None:
+    def __init__(self, graph: Graph, tell: Tell) -> None:
         super().__init__()
         self._tell = tell
         paths = {activation.weight for activation in graph.activations if activation.weight}
         self._paths = {graph.tensor(path).untyped_storage()._cdata: path for path in paths}
+        self.inside = False
+        """Whether a linear map is running, which is told of as a whole."""
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -82,15 +87,20 @@ class _Operators(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         family = family_in(func, args)
         if family == "product":
-            tensors = [argument for argument in args if isinstance(argument, Tensor)]
-            paths = [self._paths.get(tensor.untyped_storage()._cdata) for tensor in tensors]
-            path, data = weight_and_data(tensors, paths)
-            if path is not None and data is not None:
-                self._tell(("input", path), data, False)
-                self._tell(("product", path), result, False)
+            if not self.inside:
+                self.product(args, result)
         elif family is not None:
             self._tell((family, ""), result[0] if isinstance(result, tuple | list) else result, is_positive(func))
         return result
+
+    def product(self, args: Iterable[Any], result: Tensor) -> None:
+        """Tell of a product, if it has a weight."""
+        tensors = [argument for argument in args if isinstance(argument, Tensor)]
+        paths = [self._paths.get(tensor.untyped_storage()._cdata) for tensor in tensors]
+        path, data = weight_and_data(tensors, paths)
+        if path is not None and data is not None:
+            self._tell(("input", path), data, False)
+            self._tell(("product", path), result, False)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -98,21 +108,37 @@ class _Operators(TorchDispatchMode):
         return False
 
 
-class _Wholes(TorchFunctionMode):
-    """Sees functions that a trace takes as one operator, as it does; what they are made of is not looked at."""
+class _Functions(TorchFunctionMode):
+    """Sees functions that are one operator in a trace, but several in a real run, or now one and now another.
 
-    def __init__(self, tell: Callable[[Source, Tensor, bool], None]) -> None:
+    Of the linear map torch adds the bias within the product or after it, as the memory of its input lies.
+    """
+
+    def __init__(self, operators: _Operators, tell: Tell) -> None:
         super().__init__()
-        self._tell = tell
+        self._operators, self._tell = operators, tell
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        kwargs = kwargs or {}
+        if func is F.linear:
+            return self._linear(args, kwargs)
         if func not in WHOLES:
-            return func(*args, **(kwargs or {}))
+            return func(*args, **kwargs)
         with _disable_current_modes():
-            result = func(*args, **(kwargs or {}))
+            result = func(*args, **kwargs)
             family = family_in(WHOLES[func], args)
             if family is not None:
                 self._tell((family, ""), result if isinstance(result, Tensor) else result[0], False)
+        return result
+
+    def _linear(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        before, self._operators.inside = self._operators.inside, True
+        try:
+            result: Tensor = F.linear(*args, **kwargs)
+        finally:
+            self._operators.inside = before
+        with _disable_current_modes():
+            self._operators.product((*args, *kwargs.values()), result)
         return result
