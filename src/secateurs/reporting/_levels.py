@@ -75,13 +75,17 @@ class LevelRun:
 LevelRuns = Sequence[LevelRun]
 
 
-def level_runs(runs: Iterable[tuple[str, RunRecord]]) -> list[LevelRun]:
-    """All runs, (variant, record) each, with levels that have ended; only those judged like the first of them."""
+def level_runs(runs: Iterable[tuple[str | None, RunRecord]]) -> list[LevelRun]:
+    """All runs, (variant, record) each, with levels that have ended; only those judged like the first of them.
+
+    A run of no variant is called by what chose its units.
+    """
     found: list[LevelRun] = []
     for variant, run in runs:
         merit, blocks = merit_of(run), _blocks(run)
         for number, block in enumerate(blocks):
-            method = variant if len(blocks) == 1 else f"{variant}, experiment {number}"
+            method = _chosen_by(run.state["stages"][block[0]]["results"]) if variant is None else variant
+            method += f", experiment {number}" if len(blocks) > 1 else ""
             found.append(LevelRun(method=method, merit=merit, levels=tuple(_levels(run, merit, block))))
     return [run for run in found if run.merit == found[0].merit]
 
@@ -102,6 +106,11 @@ def levels_at(group: LevelRuns, number: int) -> list[Level]:
 def layers_of(runs: LevelRuns) -> list[str]:
     """All layers that take part, in the order of the network."""
     return list(dict.fromkeys(layer for run in runs for level in run.levels for layer in level.lost))
+
+
+def _chosen_by(results: Mapping[str, Any]) -> str:
+    """Such as `unitmem, low`."""
+    return ", ".join(dict.fromkeys((results["method"], results["choice"])))
 
 
 def _blocks(run: RunRecord) -> list[list[int]]:

@@ -71,7 +71,7 @@ def memorised_figure(name: str, level: Level, found: dict[str, list[Memorised]])
     axes.set_yticks([row * row_height + tall / 2 for row in range(len(found))], list(found), fontsize=8)
     axes.tick_params(axis="y", length=0)
     axes.spines[:].set_visible(False)
-    told = "UnitMem, index in the training data; xN: the image of n units"
+    told = "UnitMem, index in the training data; xN: the image of N units"
     figure.suptitle(f"{name}, before level {level.number}: images with the highest UnitMem\n{told}", x=0.01, ha="left")
     return figure
 

@@ -39,7 +39,7 @@ def ends_of(levels: Sequence[Level]) -> list[tuple[str, Level]]:
     measured = [level for level in levels if (level.folder / FILE).exists()]
     ends = [measured[0], measured[-1]] if len(measured) > 1 else measured
     gone = {level.number + 1: level.sparsity for level in levels}
-    return [(f"before level {level.number}, {gone.get(level.number, 0.0):.3g} % gone", level) for level in ends]
+    return [(f"before level {level.number}, {gone.get(level.number, 0.0):.3g} % removed", level) for level in ends]
 
 
 def unitmem_units_figure(name: str, levels: Sequence[Level]) -> Any:
@@ -77,7 +77,7 @@ def lost_figure(name: str, runs: LevelRuns) -> Any:
         shown = [100 * mean for mean in means]
         axes.plot(range(len(layers)), shown, color=colour_of(number), marker=".", label=method, linewidth=1.4)
     axes.set_ylim(-3, 103)
-    axes.set_ylabel("gone after the last level, % of the layer")
+    axes.set_ylabel("removed by the last level, % of the layer")
     name_layers(axes, layers)
     tidy(axes)
     legend_beside(axes)
@@ -118,5 +118,7 @@ def _level_bar(figure: Any, panels: Sequence[Any], count: int) -> None:
 
     shades = ListedColormap([_shade(number, count) for number in range(count)])
     scale = ScalarMappable(norm=Normalize(-0.5, count - 0.5), cmap=shades)
-    bar = figure.colorbar(scale, ax=list(panels), label="level", fraction=0.03, pad=0.01)
+    bar = figure.colorbar(
+        scale, ax=list(panels), label="level", aspect=30, shrink=min(1.0, 2.4 / len(panels)), pad=0.01
+    )
     bar.ax.yaxis.get_major_locator().set_params(integer=True)

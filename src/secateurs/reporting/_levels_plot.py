@@ -12,11 +12,11 @@ __all__ = ["accuracy_figure", "unitmem_figure"]
 
 _MARKERS = "osD^vP*X"
 _Point = tuple[float, list[float]]
-"""Percent of the units that are gone, and what the runs of a method have there."""
+"""Percent of the units removed, and what the runs of a method have there."""
 
 
 def accuracy_figure(name: str, runs: LevelRuns) -> Any:
-    """How good networks are against the units that are gone: right after each cut, and after the training behind it."""
+    """How good networks are against the units removed: right after each cut, and after the training behind it."""
     figure = new_figure(11, 4.6)
     left, right = figure.subplots(1, 2, sharex=True)
     merit, groups = runs[0].merit, by_method(runs)
@@ -36,7 +36,7 @@ def accuracy_figure(name: str, runs: LevelRuns) -> Any:
 
 
 def unitmem_figure(name: str, runs: LevelRuns) -> Any:
-    """Mean UnitMem of the units that are left, against the units that are gone."""
+    """Mean UnitMem of the units that are left, against the units removed."""
     figure = new_figure(8, 4.5)
     axes = figure.subplots()
     for number, (method, group) in enumerate(by_method(runs).items()):
@@ -80,7 +80,7 @@ def _curve(axes: Any, number: int, label: str, points: Sequence[_Point]) -> None
 
 def _gone(runs: LevelRuns) -> str:
     kinds = {level.of_weights for run in runs for level in run.levels}
-    return "units gone, %" + (" (for weights: units with as many weights)" if True in kinds else "")
+    return "units removed, %" + (" (for weights: units with as many weights)" if True in kinds else "")
 
 
 def _spreads(runs: LevelRuns) -> str:

@@ -26,7 +26,7 @@ def level_table(runs: LevelRuns) -> str:
 def _compared(title: str, groups: Mapping[str, Sequence[LevelRun]], name: str) -> str:
     """A row for each level, a column for each method; level - is the network before any."""
     lines = [f"{title[0].upper()}{title[1:]}", ""]
-    lines += [f"| level | units gone, % | {' | '.join(groups)} |", "|---" * (2 + len(groups)) + "|"]
+    lines += [f"| level | units removed, % | {' | '.join(groups)} |", "|---" * (2 + len(groups)) + "|"]
     first = [mean_spread([run.levels[0].before for run in group]) for group in groups.values()]
     lines.append(f"| - | 0.00 | {' | '.join(first)} |")
     for number in range(max(_depth(group) for group in groups.values())):
@@ -46,7 +46,7 @@ def _gone(levels: Sequence[Sequence[Level]]) -> str:
 
 def _everything(merit: Merit, groups: Mapping[str, Sequence[LevelRun]]) -> str:
     after, end = "right after", "after training"
-    heads = ["method", "level", "runs", "gone, %", "gone", f"{after}, test{merit.suffix}"]
+    heads = ["method", "level", "runs", "sparsity, %", "removed", f"{after}, test{merit.suffix}"]
     heads += [f"{end}, validation{merit.suffix}", f"{end}, test{merit.suffix}"]
     heads += ["parameters", "MACs", "mean UnitMem before it"]
     lines = ["All figures; UnitMem is measured before the level removes anything.", ""]
@@ -77,7 +77,7 @@ def _cells(method: str, levels: Sequence[Level]) -> list[str]:
 
 def _where(groups: Mapping[str, Sequence[LevelRun]]) -> str:
     """Fractions of each layer after the last level."""
-    lines = ["Fraction of each layer that is gone after the last level:", ""]
+    lines = ["Fraction of each layer removed by the last level:", ""]
     for method, group in groups.items():
         last = [run.levels[-1] for run in group]
         layers = dict.fromkeys(layer for level in last for layer in level.lost)

@@ -22,23 +22,24 @@ def violin_figure(name: str, levels: Sequence[Level]) -> Any:
     layers = list(dict.fromkeys(layer for level in levels for layer in level.lost))
     ends = [(title, load_tensors(level.folder / FILE)[0]) for title, level in ends_of(levels)]
     kept = all(any(key.endswith(".activations") for key in tensors) for _, tensors in ends)
-    figure = new_figure(width_for(layers), 4.8)
+    figure = new_figure(width_for(layers), 5.0)
     axes = figure.subplots()
     halves: tuple[str | None, ...] = ("low", "high") if len(ends) > 1 else (None,)
     for (title, tensors), half, colour in zip(ends, halves, (BLUE, ORANGE), strict=True):
         key = "activations" if kept else "values"
         found = [tensors.get(f"{layer}.{key}", torch.empty(0)) for layer in layers]
-        _violins(axes, [_quantiles(own) for own in found], half, colour)
+        # Most activations are near zero, and some far from it: densities are those of their square roots.
+        shown = [own.clamp(min=0).sqrt() if kept else own for own in found]
+        _violins(axes, [_quantiles(own) for own in shown], half, colour)
         axes.fill_between([], [], color=colour, alpha=0.6, linewidth=0, label=title)
-    what = "mean activation for an image" if kept else "UnitMem of a unit"
-    axes.set_ylabel(what + (", log scale above 0.01" if kept else ""))
-    if kept:  # of layers that differ by orders of magnitude, and of many images that leave a unit silent
-        axes.set_yscale("symlog", linthresh=0.01)
-        axes.set_ylim(bottom=0)
+    what = "activation (square root scale)" if kept else "UnitMem of a unit"
+    axes.set_ylabel(what)
+    if kept:
+        _label_roots(axes)
     name_layers(axes, layers)
     tidy(axes)
     figure.legend(loc="outside lower left", ncols=2, frameon=False, fontsize=9)
-    title = "activations of all units" if kept else "UnitMem of all units"
+    title = "mean activation of every unit for every image" if kept else "UnitMem of all units"
     figure.suptitle(f"{name}: {title}, by layer (line: the median)", x=0.01, ha="left")
     return figure
 
@@ -53,6 +54,14 @@ def _violins(axes: Any, columns: Sequence[list[float]], half: str | None, colour
     for body in drawn["bodies"]:
         body.set(facecolor=colour, alpha=0.6, linewidth=0)
     drawn["cmedians"].set(color="black", linewidth=1)
+
+
+def _label_roots(axes: Any) -> None:
+    """Activations beside the heights at which their square roots stand."""
+    top = axes.get_ylim()[1]
+    labels = sorted({0.0, *(float(f"{(top * number / 6) ** 2:.1g}") for number in range(1, 7))})
+    axes.set_yticks([label**0.5 for label in labels], [f"{label:g}" for label in labels])
+    axes.set_ylim(0, top)
 
 
 def _quantiles(values: Tensor) -> list[float]:

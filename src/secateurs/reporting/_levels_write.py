@@ -16,7 +16,7 @@ from secateurs.reporting._record import RunRecord
 __all__ = ["write_levels"]
 
 
-def write_levels(record: RunRecord, members: Sequence[tuple[str, RunRecord]]) -> list[Path]:
+def write_levels(record: RunRecord, members: Sequence[tuple[str | None, RunRecord]]) -> list[Path]:
     """`levels.md` and pictures of the levels of all `members`, (variant, run) each; nothing where there are none.
 
     Args:

@@ -29,7 +29,7 @@ def write_plots(path: Path) -> tuple[Path, ...]:
         written.append(save_figure(training_figure(run), path / "plots" / "training.png"))
     if any("axes" in (stage.get("results") or {}) for stage in run.state.get("stages", [])):
         written.append(save_figure(kept_figure(run), path / "plots" / "kept.png"))
-    written += write_levels(run, [(run.name, run)])
+    written += write_levels(run, [(None, run)])
     for kind in ("reconstructions", "samples"):
         rows = image_rows(run, kind)
         if rows:

@@ -78,9 +78,11 @@ def _cuts(run: RunRecord) -> list[tuple[float, str]]:
     place, cuts = 0, []
     for stage in run.state.get("stages", []):
         place += lengths.get(stage["name"], 0)
-        if stage.get("type") == "prune" and stage.get("status") == "finished":
-            asked = stage["results"].get("asked", {})
-            removed = stage["results"].get("removed", {})
+        results = stage.get("results") or {}
+        if "target_sparsity" in results:
+            cuts.append((place + 0.5, f"level {results['level']}, {results['sparsity']:.0f} % removed"))
+        elif stage.get("type") == "prune" and stage.get("status") == "finished":
+            asked, removed = results.get("asked", {}), results.get("removed", {})
             parts = [f"{100 * removed.get(name, ratio):.0f} % of {name}" for name, ratio in asked.items()]
             cuts.append((place + 0.5, "cut " + ", ".join(parts)))
     return cuts
