@@ -63,7 +63,7 @@ def test_it_stops_where_success_ends_and_agrees_with_a_sweep(whole: Path, sweep:
         assert {**probe, "seconds": 0} == {**every[probe["level"]], "seconds": 0}
     good = {level: probe["succeeds"] for level, probe in every.items()}
     assert good[results["level"]]
-    assert not good[dict(pairwise([*LEVELS, None]))[results["level"]]]  # type: ignore[index]
+    assert not good[dict(pairwise([*LEVELS, None]))[results["level"]]]
     if list(good.values()) == sorted(good.values(), reverse=True):
         assert results["level"] == found(sweep)["level"]
     assert found(sweep)["level"] == max(level for level, success in good.items() if success)

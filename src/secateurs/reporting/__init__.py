@@ -1,8 +1,21 @@
 """What people look at: tables and pictures of run directories. Reads files, never live objects."""
 
 from secateurs.reporting._catalogue import Entry, catalogue
+from secateurs.reporting._channels import NormHistogram, channel_difference, norm_histogram
 from secateurs.reporting._plots import write_plots, write_study
 from secateurs.reporting._record import RunRecord, read_run
 from secateurs.reporting._table import result_lines, result_table
 
-__all__ = ["Entry", "RunRecord", "catalogue", "read_run", "result_lines", "result_table", "write_plots", "write_study"]
+__all__ = [
+    "Entry",
+    "NormHistogram",
+    "RunRecord",
+    "catalogue",
+    "channel_difference",
+    "norm_histogram",
+    "read_run",
+    "result_lines",
+    "result_table",
+    "write_plots",
+    "write_study",
+]

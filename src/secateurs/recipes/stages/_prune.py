@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from secateurs._files import write_json
 from secateurs.graph import Graph, Plan, trace
+from secateurs.recipes._channels import CHANNELS_FILE, removed_channels
 from secateurs.recipes._figures import figures, kept_axes, removed_fractions
 from secateurs.recipes._handover import hand_on, held_optimizer
 from secateurs.recipes._planned import planned
@@ -92,6 +94,7 @@ class PruneStage(CutOptions, StageType):
         result = apply(session.model, plan, optimizer=optimizer, verify=self.verify, example=example)
         session.model = result.model
         plan.save(session.directory.folder(step.name) / "plan.json")
+        write_json(session.directory.folder(step.name) / CHANNELS_FILE, removed_channels(graph, plan))
         session.save_model(step)
         if optimizer is not None:
             hand_on(session, step, optimizer)

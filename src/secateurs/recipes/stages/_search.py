@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from secateurs._errors import ConfigError
+from secateurs._files import write_json
 from secateurs.graph import trace
 from secateurs.recipes._bisection import Found, Until, most_probes, search_levels
+from secateurs.recipes._channels import CHANNELS_FILE, removed_channels
 from secateurs.recipes._figures import figures, kept_axes, removed_fractions
 from secateurs.recipes._section import STRICT, Name, Ratio
 from secateurs.recipes.stages._base import Masking, StageType, Step
@@ -145,6 +147,7 @@ class SearchStage(StageType, BaseModel):
         else:
             session.model, error = probes.model(level), probes.probe(level)["verified"]
         plan.save(session.directory.folder(step.name) / "plan.json")
+        write_json(session.directory.folder(step.name) / CHANNELS_FILE, removed_channels(graph, plan))
         session.save_model(step)
         axes = kept_axes(graph, plan, branches="branch" in (self.cut.kinds or ()))
         return {

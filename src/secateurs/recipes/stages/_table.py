@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from secateurs.recipes._section import STRICT
 from secateurs.recipes.stages._base import StageType, Step
+from secateurs.recipes.stages._channels import ChannelsStage
 from secateurs.recipes.stages._compact import CompactStage
 from secateurs.recipes.stages._finetune import FinetuneStage
 from secateurs.recipes.stages._finetune_prune import FinetunePruneStage
@@ -15,6 +16,7 @@ from secateurs.recipes.stages._levels import LevelsStage
 from secateurs.recipes.stages._measure import MeasureStage
 from secateurs.recipes.stages._prune import PruneStage
 from secateurs.recipes.stages._random_mask import RandomMaskStage
+from secateurs.recipes.stages._reinitialise import ReinitialiseStage
 from secateurs.recipes.stages._scores import ScoresStage
 from secateurs.recipes.stages._search import SearchStage
 from secateurs.recipes.stages._train import TrainStage
@@ -34,7 +36,7 @@ class RepeatStage(BaseModel):
 
 
 Masked: TypeAlias = ScoresStage | RandomMaskStage | FinetuneStage | CompactStage
-Work: TypeAlias = TrainStage | PruneStage | MeasureStage | SearchStage | Masked
+Work: TypeAlias = TrainStage | PruneStage | MeasureStage | SearchStage | ChannelsStage | ReinitialiseStage | Masked
 """One row for each type of stage that is carried out."""
 Written: TypeAlias = TrainTimeStage | LevelsStage | FinetunePruneStage
 """One row for each that is written out as others, as `repeat` is."""
