@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from secateurs._errors import ConfigError, PlanError
-from secateurs.criteria import Contribution
+from secateurs.criteria import Contribution, _sharing
 from secateurs.graph import trace
 from tests.criteria._toys import fill
 
@@ -235,6 +235,36 @@ def test_shares_of_all_that_is_read_sum_to_one() -> None:
     for signed in (False, True):
         found = Contribution(signed=signed)(trace(model, (batches[0][0],)), batches=batches)
         torch.testing.assert_close(found["0"].double().sum(), torch.tensor(1.0, dtype=torch.float64))
+
+
+def test_a_mean_share_is_the_derivative_of_the_logarithms_of_all_totals() -> None:
+    model, batches = _net(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5)), _batches((6,), (9,))
+    found = Contribution()(trace(model, (batches[0][0],)), batches=batches)["0"]
+    factors = torch.ones(8, dtype=torch.float64, requires_grad=True)
+    totals = (model[:2](batches[0][0]).detach() * factors) @ _weight(model[2]).detach().abs().t()
+    wanted = torch.autograd.grad(totals.log().sum(), factors)[0] / totals.numel()
+    _close(found, wanted)
+
+
+@every_option
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (_net(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5)), (6,)),
+        (_net(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 3, 2)), (2, 6, 6)),
+    ],
+    ids=["linear", "convolution"],
+)
+def test_it_is_the_same_however_many_rows_are_looked_at_in_one_go(
+    model: nn.Module, shape: tuple[int, ...], options: Contribution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = _batches(shape, (7, 12))
+    graph = trace(model, (batches[0][0],))
+    whole = options(graph, batches=batches)
+    for numbers in (1, 50, 1000):
+        monkeypatch.setattr(_sharing, "_BLOCK", numbers)
+        for name, scores in options(graph, batches=batches).items():
+            torch.testing.assert_close(scores, whole[name], rtol=1e-12, atol=0)
 
 
 def test_the_model_and_the_random_numbers_stay_as_they_were() -> None:

@@ -15,7 +15,7 @@ from secateurs.criteria._criterion import Criterion, Loss
 from secateurs.criteria._data import Batch, read_batches
 from secateurs.criteria._readings import Place, Reading, are_modules, watched_modules, watched_operators
 from secateurs.criteria._registry import register
-from secateurs.criteria._sharing import Parts
+from secateurs.criteria._sharing import Parts, parts_of
 from secateurs.graph import Axis, Graph, Member, tensors_of, untouched
 
 __all__ = ["Contribution"]
@@ -114,7 +114,8 @@ class Contribution(Criterion):
 
     def _look(self, graph: Graph, batch: Batch, tallies: Mapping[Place, "_Tally"], *, by_operator: bool) -> None:
         def take(reading: Reading) -> None:
-            tallies[reading.place].add(reading.first, Parts(reading, signed=self.signed), mean=self.average > 0)
+            for parts in parts_of(reading, signed=self.signed):
+                tallies[reading.place].add(reading.first, parts, mean=self.average > 0)
 
         before = _producers(graph) if self.pre_activation else {}
         places = list(tallies)
@@ -161,7 +162,7 @@ class _Tally:
 
     Attributes:
         sums: float64 [positions of the dim], contributions summed over rows and outputs.
-        calls: how often it was seen.
+        calls: parts of calls in which it was seen.
         rows: how many rows were summed.
         outputs: outputs that read an input.
         units: positions of every unit, by axis; only where maxima are asked for.
@@ -176,7 +177,7 @@ class _Tally:
     highest: dict[str, Tensor] = field(default_factory=dict)
 
     def add(self, first: int, parts: Parts, *, mean: bool) -> None:
-        """Take one call into account; its inputs meet positions from `first` on."""
+        """Take a part of a call into account; its inputs meet positions from `first` on."""
         self.calls, self.rows, self.outputs = self.calls + 1, self.rows + parts.rows, parts.outputs
         if not parts.rows:  # of an empty batch, which has no maximum
             return
