@@ -16,7 +16,7 @@ from secateurs._errors import (
     WrapperWarning,
 )
 from secateurs._version import __version__
-from secateurs.cost import Latency, cost, latency
+from secateurs.cost import Latency, TrainingCost, cost, latency, training_cost
 from secateurs.graph import Axis, Cost, Graph, Member, Plan, trace
 from secateurs.selection import select
 from secateurs.surgery import Report, Result, apply, load, masked, prune, save
@@ -39,6 +39,7 @@ __all__ = [
     "Report",
     "Result",
     "SecateursError",
+    "TrainingCost",
     "TrainingError",
     "VerifyError",
     "WrapperWarning",
@@ -54,4 +55,5 @@ __all__ = [
     "save",
     "select",
     "trace",
+    "training_cost",
 ]

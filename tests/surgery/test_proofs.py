@@ -52,7 +52,9 @@ def test_all_axes_together_equal_masked(found: Case) -> None:
 
 
 def test_planned_cost_is_the_count_of_the_cut_model(found: Case) -> None:
-    assert found.graph.cost(found.plan) == found.plan.cost == trace(found.smaller, *found.call()).cost()
+    counted = trace(found.smaller, *found.call())
+    assert found.graph.cost(found.plan) == found.plan.cost == counted.cost()
+    assert found.graph.operations(found.plan) == counted.operations()
 
 
 @pytest.mark.parametrize("name", [*PRUNABLE, *[f"table:{name}" for name in SMALL]])

@@ -23,9 +23,11 @@ def add(call: Call) -> None:
 
 
 def _count_biases(call: Call) -> None:
-    """Parameters that are added to something that is none."""
+    """Parameters with one dim at most that are added to something that is no parameter."""
     terms = [tensor for tensor in call.args[:2] if isinstance(tensor, Tensor)]
     if call.name.startswith("aten.addcmul") or all(call.mode.info(tensor).origin is not None for tensor in terms):
         return
     for tensor in terms:
+        if sum(size > 1 for size in tensor.shape) > 1:
+            continue
         count_bias(call, tensor, zip(call.out.shape, call.mode.info(call.out).labels, strict=True))
