@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, final, get_args
 
 import torch
 from torch import Tensor
 
 from secateurs import _distributed, models
 from secateurs._errors import SecateursError
-from secateurs.criteria import Contribution, Criterion, Loss
-from secateurs.data import BatchOptions
+from secateurs.criteria import Contribution, Criterion, Loss, UnitMem
+from secateurs.criteria._unit_mem_tally import Rest
+from secateurs.data import AugmentedView, BatchOptions, ViewOptions
 from secateurs.graph import Graph, trace
 from secateurs.recipes._planned import planned
 from secateurs.selection import select
+from tests.data.making import image_set
 from tests.distributed._training import _batches
 
 
@@ -65,3 +67,21 @@ def contributions() -> dict[str, list[float]]:
     shard = (_distributed.rank(), _distributed.world())
     scores = Contribution(maximum=1.0)(graph, batches=_batches(45, 3, BatchOptions(shard=shard)))
     return {name: value.tolist() for name, value in scores.items()}
+
+
+def memorised() -> dict[str, dict[str, list[Any]]]:
+    """UnitMem by each way to take the rest; the last batch has one image, so that one rank gets none of it."""
+    torch.manual_seed(0)
+    graph = trace(models.build("mlp", classes=3, channels=3, size=8, widths=[12, 7]), args=(torch.zeros(1, 3, 8, 8),))
+    shard, found = (_distributed.rank(), _distributed.world()), {}
+    options = ViewOptions(images=11, augmentations=2, batch_size=5)
+    view = AugmentedView(image_set(20), ((0.5,) * 3, (0.2,) * 3), options, options=BatchOptions(shard=shard))
+    for rest in get_args(Rest):
+        for name, seen in UnitMem(rest=rest).observe(graph, view, activations=True).items():
+            assert seen.activations is not None
+            found[f"{rest} {name}"] = {
+                "values": seen.values.tolist(),
+                "images": seen.images.tolist(),
+                "activations": seen.activations.flatten().tolist(),
+            }
+    return found

@@ -28,3 +28,15 @@ def test_contributions_add_up_over_ranks() -> None:
     assert ranks[1].value == ranks[0].value
     for name, scores in one.items():
         assert ranks[0].value[name] == pytest.approx(scores, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_ranks_find_the_same_memorisation_as_one_process() -> None:
+    ranks = run_ranks("tests.distributed._scores", "memorised")
+    assert [rank.code for rank in ranks] == [0, 0], ranks[0].errors + ranks[1].errors
+    one = _scores.memorised()
+    assert ranks[1].value == ranks[0].value
+    for name, seen in one.items():
+        assert ranks[0].value[name]["images"] == seen["images"]
+        assert ranks[0].value[name]["values"] == pytest.approx(seen["values"], abs=1e-6)
+        assert ranks[0].value[name]["activations"] == pytest.approx(seen["activations"], abs=1e-5)
