@@ -1,7 +1,7 @@
 """Criteria by name, for recipes and the command line."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 from secateurs._errors import ConfigError
@@ -39,17 +39,24 @@ def build(name: str, **options: Any) -> Criterion:
         options: what its class takes.
 
     Raises:
-        ConfigError: the name or an option is unknown (with the nearest right one), or a value makes no sense.
+        ConfigError: the name or an option is unknown (with the nearest right one), one that it needs is missing, or a
+            value makes no sense.
 
     >>> build("magnitude", p=1)
     Magnitude(p=1, normalize=None)
     """
     if name not in _TABLE:
         raise _unknown("criterion", name, names())
-    known = tuple(option.name for option in fields(_TABLE[name]))  # type: ignore[arg-type]
+    own = fields(_TABLE[name])  # type: ignore[arg-type]
+    known = tuple(option.name for option in own)
     for option in options:
         if option not in known:
             raise _unknown(f"criterion {name!r} option", option, known)
+    needed = [option.name for option in own if option.default is MISSING and option.default_factory is MISSING]
+    missing = [option for option in needed if option not in options]
+    if missing:
+        got, cure = "no " + ", ".join(missing), f"Give options={{{missing[0]}: ...}}."
+        raise ConfigError(f"criterion {name!r} options", wanted=", ".join(needed), got=got, cure=cure)
     return _TABLE[name](**options)
 
 
