@@ -36,9 +36,7 @@ VARIANTS: dict[str, Any] = {
     "cut": {},
     "mask": {"stages.1.mode": "mask"},
     "random": {"stages.1.choice": "random"},
-    "random_mask": {"stages.1.choice": "random", "stages.1.mode": "mask"},
     "magnitude": {"stages.1.mode": "weights", "stages.1.like": "cut"},
-    "listed": {"stages.1.mode": "weights", "stages.1.like": "cut", "stages.1.counting": "listed"},
 }
 
 
@@ -79,7 +77,7 @@ def test_levels_are_written_out_as_published() -> None:
 
 
 def test_units_go_by_count_and_by_their_original_indices(done: Path) -> None:
-    for variant in ("cut", "mask", "random", "random_mask"):
+    for variant in ("cut", "mask", "random"):
         results = levels(done / variant / "0")
         assert [result["removed_count"] for result in results] == [23, 18]
         assert [result["units"] for result in results] == [112, 112]
@@ -115,8 +113,6 @@ def test_cut_and_masked_networks_are_the_same_network(done: Path) -> None:
     assert cut["after"]["test_accuracy"] == mask["after"]["test_accuracy"]
     assert cut["after"]["params"] < cut["before"]["params"] == mask["after"]["params"]
     assert cut["verified"] < 1e-9
-    # The same lots, too, whatever has been cut in between.
-    assert removed(done / "random" / "0") == removed(done / "random_mask" / "0")
 
 
 def test_masks_silence_the_norm_behind_a_unit(done: Path) -> None:
@@ -144,16 +140,23 @@ def test_single_weights_are_as_many_as_the_cut_took(done: Path) -> None:
         assert sum(int((masked[name] == 0).sum()) for name in convolutions) == gone
 
 
-def test_weights_counted_as_published_are_counted_layer_by_layer(done: Path) -> None:
-    shapes = {"layer1.0.conv1": (8, 8), "layer1.0.conv2": (8, 8), "layer2.0.conv1": (16, 8), "layer2.0.conv2": (16, 16)}
-    shapes |= {"layer3.0.conv1": (32, 16), "layer3.0.conv2": (32, 32)}
+def test_lots_take_what_they_say(done: Path) -> None:
+    run_ = done / "random" / "0"
+    whole, _ = load_tensors(run_ / "stages" / "00-train" / "model.safetensors")
+    small, _ = load_tensors(run_ / "stages" / "01-level" / "model.safetensors")
+    for layer in ("layer1.0.conv1", "layer2.0.conv1", "layer3.0.conv1"):
+        kept = [unit for unit in range(SIZES[layer]) if unit not in removed(run_)["0"][layer]]
+        assert small[f"{layer}.weight"].equal(whole[f"{layer}.weight"][kept])
+
+
+def test_weights_counted_as_published_are_counted_layer_by_layer(done: Path, tmp_path: Path) -> None:
+    file = done / "cut" / "0" / "exp__0" / "pruned_indices.json"
+    run(study(mode="weights", like=str(file), counting="listed", levels=1), tmp_path / "run")
+    shapes = dict(zip(LAYERS, ((8, 8), (8, 8), (16, 8), (16, 16), (32, 16), (32, 32)), strict=True))
     outputs = [shapes[layer][0] for layer in LAYERS[1:]] + [0]
-    for level, result in enumerate(levels(done / "listed" / "0")):
-        pruned = removed(done / "cut" / "0")[str(level)]
-        counts = [
-            9 * len(pruned[layer]) * (shapes[layer][1] + after) for layer, after in zip(LAYERS, outputs, strict=True)
-        ]
-        assert result["asked_units"] == sum(counts)
+    gone = removed(done / "cut" / "0")["0"]
+    counts = [9 * len(gone[layer]) * (shapes[layer][1] + after) for layer, after in zip(LAYERS, outputs, strict=True)]
+    assert levels(tmp_path / "run")[0]["asked_units"] == sum(counts)
 
 
 def test_the_magnitude_variant_needs_its_sibling(tmp_path: Path) -> None:
@@ -236,3 +239,46 @@ def test_files_are_json_of_the_published_structure(done: Path) -> None:
     assert {*content["0"]} == {*LAYERS}
     names = sorted(file.name for file in (done / "cut" / "0" / "exp__0" / "ckpts").iterdir())
     assert names == ["pruned_retrained_model_0.safetensors", "pruned_retrained_model_1.safetensors"]
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("levels") / "unitmem"
+    unitmem = {"images": 12, "augmentations": 2, "batch": 5}
+    run(study(criterion="unitmem", observe=True, unitmem=unitmem, activations="json"), path)
+    return path
+
+
+def test_unitmem_decides_and_is_kept_with_its_images(seen: Path) -> None:
+    file = json.loads((seen / "exp__0" / "Avg_UnitMems_perlevel.json").read_text())
+    pruned, results = removed(seen), levels(seen)
+    assert {layer: len(pairs) for layer, pairs in file["1"].items()} == SIZES
+    scored = sorted((value, LAYERS.index(layer)) for layer in LAYERS for value, _ in file["0"][layer])
+    gone = [file["0"][layer][unit][0] for layer in LAYERS for unit in pruned["0"][layer]]
+    # Nothing that went has more than what the order says; floors may have spared some units.
+    assert sorted(gone)[:10] == [value for value, _ in scored[:10]]
+    for layer in LAYERS:
+        for unit, (value, image) in enumerate(file["1"][layer]):
+            assert (image == -1) >= (unit in pruned["0"][layer])
+            assert 0 <= value <= 1
+    assert results[0]["mean_unitmem"] == pytest.approx(sum(value for value, _ in scored) / 112)
+    left = [value for layer in LAYERS for u, (value, _) in enumerate(file["1"][layer]) if u not in pruned["0"][layer]]
+    assert results[1]["mean_unitmem"] == pytest.approx(sum(left) / len(left))
+
+
+def test_files_of_levels_have_units_images_and_activations(seen: Path) -> None:
+    activations = json.loads((seen / "exp__0" / "All_activations.json").read_text())
+    lists = []
+    for level, name in enumerate(("01-level", "04-level")):
+        tensors, _ = load_tensors(seen / "stages" / name / "unitmem.safetensors")
+        lists.append(tensors["indices"].tolist())
+        for layer in LAYERS:
+            units = tensors[f"{layer}.units"].tolist()
+            before = removed(seen)["0"][layer] if level else []
+            assert units == [unit for unit in range(SIZES[layer]) if unit not in before]
+            mu = tensors[f"{layer}.activations"]
+            assert mu.shape == (12, len(units))
+            assert mu.tolist() == activations[str(level)][layer]
+            for column, image in zip(mu.T, tensors[f"{layer}.images"].tolist(), strict=True):
+                assert image == (-1 if not column.any() else tensors["indices"][int(column.argmax())])
+    assert lists[0] != lists[1]
