@@ -31,7 +31,8 @@ class MeanMagnitude(Criterion):
     them. An axis that no weight produces counts all parameters that it shows up in instead. Multiplying all weights by
     c > 0 multiplies the scores by c. Scores are float32, or float64 where a weight is.
 
-    Source: Rajagopal et al., ADaPT, 2020, after Li et al., Pruning Filters for Efficient ConvNets, 2017.
+    Source: Li et al., Pruning Filters for Efficient ConvNets, 2017 (the norm); divided and put into one order over all
+    layers as in published subset-aware pruning (ADaPT).
 
     Args:
         together: of several layers, the "min", the "mean" or the "sum".
