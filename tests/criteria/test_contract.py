@@ -64,6 +64,7 @@ CLAIMS: Mapping[str, Claim] = {
     "Magnitude p=1": Claim(criterion=criteria.Magnitude(p=1), degree=1, pinned=(7, 1, 2)),
     "Magnitude p=inf": Claim(criterion=criteria.Magnitude(p=float("inf")), degree=1, pinned=(4, 1, 2)),
     "Magnitude mean": Claim(criterion=criteria.Magnitude(normalize="mean"), degree=0, pinned=(1.875, 0.375, 0.75)),
+    "MeanMagnitude": Claim(criterion=criteria.MeanMagnitude(), degree=1, pinned=(3.5, 0.5, 1)),
     "Contribution": Claim(criterion=criteria.Contribution(), degree=None, data=True, pinned=None),
     "Contribution maximum": Claim(
         criterion=criteria.Contribution(average=0.5, maximum=2.0), degree=None, data=True, pinned=None

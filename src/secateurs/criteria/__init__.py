@@ -16,6 +16,7 @@ from secateurs.criteria._grasp import GraSP
 from secateurs.criteria._hrank import HRank
 from secateurs.criteria._lamp import LAMP
 from secateurs.criteria._magnitude import Magnitude
+from secateurs.criteria._mean_magnitude import MeanMagnitude
 from secateurs.criteria._normalized import Normalized
 from secateurs.criteria._product import Product
 from secateurs.criteria._random import Random
@@ -44,6 +45,7 @@ __all__ = [
     "HRank",
     "Loss",
     "Magnitude",
+    "MeanMagnitude",
     "Memorisation",
     "Normalized",
     "Product",
