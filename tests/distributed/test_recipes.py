@@ -51,6 +51,15 @@ def test_a_recipe_gives_on_two_ranks_what_it_gives_on_one(tmp_path: Path, alone:
     assert names == {path.relative_to(alone) for path in alone.rglob("*")}
 
 
+def test_a_subset_with_a_head_of_its_own_on_two_ranks(tmp_path: Path) -> None:
+    changes = ("data.classes=[0, 1, 2, 3]", "data.limit=500", "model.head=subset")
+    finished(command(recipe(tmp_path), tmp_path / "one", "devices=1", *changes))
+    finished(command(recipe(tmp_path), tmp_path / "two", *changes))
+    same(tmp_path / "one", tmp_path / "two")
+    assert state(tmp_path / "one")["summary"]["after"] == state(tmp_path / "two")["summary"]["after"]
+    assert state(tmp_path / "two")["classes"] == ["0", "1", "2", "3"]
+
+
 def test_torchrun_may_start_the_ranks(tmp_path: Path, alone: Path) -> None:
     arguments = command(recipe(tmp_path), tmp_path / "run")[1:]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
