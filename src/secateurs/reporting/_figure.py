@@ -15,6 +15,7 @@ __all__ = [
     "ORANGE",
     "colour_of",
     "legend_beside",
+    "marker_of",
     "name_layers",
     "new_figure",
     "save_figure",
@@ -23,6 +24,7 @@ __all__ = [
 
 # Okabe and Ito, 2008: told apart with any colour vision, and in grey print by their lightness.
 BLUE, ORANGE, GREY, LIGHT = "#0072B2", "#E69F00", "#4D4D4D", "#D9D9D9"
+_MARKERS = "osD^vP*X"
 _COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", GREY)
 
 
@@ -45,6 +47,11 @@ def new_figure(width: float, height: float) -> Any:
 def colour_of(number: int) -> str:
     """The colour of the variant or method that comes at this place in the study, in all its pictures."""
     return _COLOURS[number % len(_COLOURS)]
+
+
+def marker_of(number: int) -> str:
+    """Its marker, for those who print in grey."""
+    return _MARKERS[number % len(_MARKERS)]
 
 
 def tidy(axes: Any) -> None:

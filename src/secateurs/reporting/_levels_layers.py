@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secateurs._files import load_tensors
-from secateurs.reporting._figure import BLUE, ORANGE, colour_of, legend_beside, name_layers, new_figure, tidy
+from secateurs.reporting._figure import BLUE, ORANGE, colour_of, legend_beside, marker_of, name_layers, new_figure, tidy
 from secateurs.reporting._levels import Level, LevelRuns, by_method, layers_of, levels_at
 
 __all__ = ["FILE", "ends_of", "lost_figure", "unitmem_layers_figure", "unitmem_units_figure", "width_for"]
@@ -75,7 +75,8 @@ def lost_figure(name: str, runs: LevelRuns) -> Any:
     for number, (method, group) in enumerate(by_method(runs).items()):
         means = _means([run.levels[-1].lost for run in group], layers)
         shown = [100 * mean for mean in means]
-        axes.plot(range(len(layers)), shown, color=colour_of(number), marker=".", label=method, linewidth=1.4)
+        look = {"color": colour_of(number), "marker": marker_of(number), "markersize": 4, "linewidth": 1.4}
+        axes.plot(range(len(layers)), shown, label=method, **look)
     axes.set_ylim(-3, 103)
     axes.set_ylabel("removed by the last level, % of the layer")
     name_layers(axes, layers)

@@ -4,13 +4,13 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from secateurs.reporting._figure import colour_of, legend_beside, new_figure, tidy
+from secateurs.reporting._figure import colour_of, legend_beside, marker_of, new_figure, tidy
 from secateurs.reporting._levels import Level, LevelRuns, by_method, levels_at
+from secateurs.reporting._merit import Merit
 from secateurs.reporting._spread import spread_of
 
 __all__ = ["accuracy_figure", "unitmem_figure"]
 
-_MARKERS = "osD^vP*X"
 _Point = tuple[float, list[float]]
 """Percent of the units removed, and what the runs of a method have there."""
 
@@ -29,6 +29,7 @@ def accuracy_figure(name: str, runs: LevelRuns) -> Any:
         axes.set_ylabel(f"test {merit.title}")
         axes.set_xlabel(_gone(runs))
         axes.set_xlim(left=0)
+        _within(axes, merit)
         tidy(axes)
     legend_beside(right)
     figure.suptitle(f"{name}: networks that lose units level by level{_spreads(runs)}", x=0.01, ha="left")
@@ -71,11 +72,18 @@ def _curve(axes: Any, number: int, label: str, points: Sequence[_Point]) -> None
     places = [place for place, _ in points]
     means = [statistics.fmean(values) for _, values in points]
     spreads = [spread_of(values) or 0.0 for _, values in points]
-    colour, marker = colour_of(number), _MARKERS[number % len(_MARKERS)]
+    colour, marker = colour_of(number), marker_of(number)
     axes.plot(places, means, color=colour, label=label, linewidth=1.6, marker=marker, markersize=4)
     if any(spreads):
         low, high = ([mean + sign * spread for mean, spread in zip(means, spreads, strict=True)] for sign in (-1, 1))
         axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _within(axes: Any, merit: Merit) -> None:
+    """Bands may go further than percentages do."""
+    if merit.scale == 100:
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, -1), min(high, 101))
 
 
 def _gone(runs: LevelRuns) -> str:

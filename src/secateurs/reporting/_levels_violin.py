@@ -25,7 +25,7 @@ def violin_figure(name: str, levels: Sequence[Level]) -> Any:
     figure = new_figure(width_for(layers), 5.0)
     axes = figure.subplots()
     halves: tuple[str | None, ...] = ("low", "high") if len(ends) > 1 else (None,)
-    for (title, tensors), half, colour in zip(ends, halves, (BLUE, ORANGE), strict=True):
+    for (title, tensors), half, colour in zip(ends, halves, (BLUE, ORANGE), strict=False):
         key = "activations" if kept else "values"
         found = [tensors.get(f"{layer}.{key}", torch.empty(0)) for layer in layers]
         # Most activations are near zero, and some far from it: densities are those of their square roots.
