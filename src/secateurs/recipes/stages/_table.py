@@ -12,6 +12,7 @@ from secateurs.recipes.stages._channels import ChannelsStage
 from secateurs.recipes.stages._compact import CompactStage
 from secateurs.recipes.stages._finetune import FinetuneStage
 from secateurs.recipes.stages._finetune_prune import FinetunePruneStage
+from secateurs.recipes.stages._gops import GopsStage
 from secateurs.recipes.stages._levels import LevelsStage
 from secateurs.recipes.stages._measure import MeasureStage
 from secateurs.recipes.stages._prune import PruneStage
@@ -36,7 +37,8 @@ class RepeatStage(BaseModel):
 
 
 Masked: TypeAlias = ScoresStage | RandomMaskStage | FinetuneStage | CompactStage
-Work: TypeAlias = TrainStage | PruneStage | MeasureStage | SearchStage | ChannelsStage | ReinitialiseStage | Masked
+Looking: TypeAlias = MeasureStage | GopsStage | ChannelsStage
+Work: TypeAlias = TrainStage | PruneStage | SearchStage | ReinitialiseStage | Looking | Masked
 """One row for each type of stage that is carried out."""
 Written: TypeAlias = TrainTimeStage | LevelsStage | FinetunePruneStage
 """One row for each that is written out as others, as `repeat` is."""
