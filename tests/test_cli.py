@@ -271,7 +271,9 @@ def test_cost_counts(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
         f"{4 * parameters:,}",
         f"{8 * 32 + 32 * 4:,}",
         "GOps of a training step",
+        "operations of 1 images; GOps per image",
         "median ms",
+        "GOps/s reached: ",
     ):
         assert word in text
 

@@ -43,7 +43,7 @@ def _cost(
     inputs: Inputs = None,
     options: Options = None,
     weights: Weights = None,
-    train: Annotated[bool, typer.Option("--train", help="Count a training step's operations too.")] = False,
+    train: Annotated[bool, typer.Option("--train", help="Count training's operations too, by layer.")] = False,
     latency: Annotated[
         bool, typer.Option("--latency", help="Measure the time of a call too, on this machine.")
     ] = False,
@@ -57,6 +57,7 @@ def _cost(
     """
     from secateurs.cost import cost as count
     from secateurs.cost import latency as measure
+    from secateurs.cost import training_cost
 
     loaded = load_target(model, inputs, options, weights)
     counted = count(loaded.model, args=loaded.args, train=train)
@@ -72,8 +73,13 @@ def _cost(
     console.print(table)
     others = ", ".join(f"{name} x{count}" for name, count in counted.uncounted.items())
     console.print(f"no multiply-adds counted for: {others or 'nothing'}", markup=False, soft_wrap=True)
+    if train:
+        console.print(str(training_cost(loaded.model, args=loaded.args)), markup=False, soft_wrap=True)
     if latency:
-        console.print(str(measure(loaded.model, loaded.args)), markup=False, soft_wrap=True)
+        measured, macs = measure(loaded.model, loaded.args), counted.macs // len(loaded.args[0])
+        console.print(str(measured), markup=False, soft_wrap=True)
+        rates = (f"{row.gops_per_s(macs):.3g} with batch {row.batch_size}" for row in measured.rows)
+        console.print(f"GOps/s reached: {', '.join(rates)}", markup=False, soft_wrap=True)
 
 
 # As many parameters as the command line has options; typer reads them from the signature.

@@ -37,6 +37,10 @@ class LatencyRow:
     high_ms: float
     runs: int
 
+    def gops_per_s(self, macs: int) -> float:
+        """Rate reached by the middle time where one sample takes so many multiply-adds; 2 operations each."""
+        return 2 * macs * self.batch_size / (self.median_ms * 1e6)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:

@@ -1,14 +1,17 @@
 """The stage `measure`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import torch
 from pydantic import BaseModel, Field
+from torch import Tensor, nn
 
 from secateurs import _distributed
-from secateurs.cost import Latency, latency, latency_pair
+from secateurs.cost import Latency, cost, latency, latency_pair
 from secateurs.recipes._figures import figures
 from secateurs.recipes._section import STRICT, Count, Name
 from secateurs.recipes.objectives import open_objective
@@ -34,6 +37,8 @@ class MeasureStage(StageType, BaseModel):
     batch_sizes: tuple[Count, ...] = Field(default=(1, 64), min_length=1)
     """Batch sizes whose latency is measured; `latency_ms` in the summary is that of the first."""
 
+    threads: Count | None = None
+    """Processor threads that torch may use while latency is measured; None for as many as the run."""
     subsets: tuple[str | tuple[str | int, ...], ...] = ()
     """Measure accuracy on these classes too, as `data.classes` says them, each for itself."""
 
@@ -57,7 +62,8 @@ class MeasureStage(StageType, BaseModel):
         if not self.latency:
             return results
         # Rank 0 alone, while the others wait: they would be timed too.
-        times = _distributed.decided(lambda: self._times(session, step))
+        with _threads(self.threads):
+            times = _distributed.decided(lambda: self._times(session, step))
         results["after"] |= times.pop("after")
         return results | times
 
@@ -65,9 +71,10 @@ class MeasureStage(StageType, BaseModel):
         first = session.first_cut()
         args = (session.example(),)
         if first is None or first.index > step.index:
-            return {"after": _times(latency(session.model, args, batch_sizes=self.batch_sizes))}
-        pair = latency_pair(session.restored(first.index), session.model, args, batch_sizes=self.batch_sizes)
-        return {"before": _times(pair.a), "after": _times(pair.b)}
+            return {"after": _times(latency(session.model, args, batch_sizes=self.batch_sizes), session.model, args)}
+        dense = session.restored(first.index)
+        pair = latency_pair(dense, session.model, args, batch_sizes=self.batch_sizes)
+        return {"before": _times(pair.a, dense, args), "after": _times(pair.b, session.model, args)}
 
 
 def _on_subset(session: "Session", asked: str | tuple[str | int, ...]) -> tuple[str, dict[str, Any]]:
@@ -79,6 +86,20 @@ def _on_subset(session: "Session", asked: str | tuple[str | int, ...]) -> tuple[
     return part.subset.name, dict(objective.judged(session.model, batches, device=str(session.device)))
 
 
-def _times(measured: Latency) -> dict[str, Any]:
-    rows: Sequence[dict[str, Any]] = [asdict(row) for row in measured.rows]
-    return {"latency_ms": rows[0]["median_ms"], "latency": rows, "latency_warmup": measured.warmup}
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    try:
+        if count is not None:
+            torch.set_num_threads(count)
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _times(measured: Latency, model: nn.Module, args: tuple[Tensor]) -> dict[str, Any]:
+    """Each row with the rate that it comes to, and the threads that it was measured with."""
+    macs, threads = cost(model, args).macs, torch.get_num_threads()
+    rows = [asdict(row) | {"gops_per_s": row.gops_per_s(macs), "threads": threads} for row in measured.rows]
+    said = {"latency_warmup": measured.warmup, "latency_on": measured.hardware}
+    return {"latency_ms": rows[0]["median_ms"], "latency": rows, **said}
