@@ -246,25 +246,17 @@ def test_a_mean_share_is_the_derivative_of_the_logarithms_of_all_totals() -> Non
     _close(found, wanted)
 
 
-@every_option
-@pytest.mark.parametrize(
-    ("model", "shape"),
-    [
-        (_net(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5)), (6,)),
-        (_net(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 3, 2)), (2, 6, 6)),
-    ],
-    ids=["linear", "convolution"],
-)
-def test_it_is_the_same_however_many_rows_are_looked_at_in_one_go(
-    model: nn.Module, shape: tuple[int, ...], options: Contribution, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("numbers", [1, 6, 21, 10**6])
+def test_a_maximum_is_the_same_however_many_numbers_are_looked_at_in_one_go(
+    numbers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batches = _batches(shape, (7, 12))
-    graph = trace(model, (batches[0][0],))
-    whole = options(graph, batches=batches)
-    for numbers in (1, 50, 1000):
-        monkeypatch.setattr(_sharing, "_BLOCK", numbers)
-        for name, scores in options(graph, batches=batches).items():
-            torch.testing.assert_close(scores, whole[name], rtol=1e-12, atol=0)
+    model, batches = _net(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5)), _batches((6,), (7, 12))
+    monkeypatch.setitem(_sharing._MOST, "cpu", numbers)
+    options = Contribution(average=0.0, maximum=1.0)
+    found = options(trace(model, (batches[0][0],)), batches=batches)["0"]
+    with torch.no_grad():
+        x = torch.cat([images for images, _ in batches])
+        _close(found, _combined(_shares(model[:2](x), _weight(model[2]), options), options))
 
 
 def test_the_model_and_the_random_numbers_stay_as_they_were() -> None:

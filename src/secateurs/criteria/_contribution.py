@@ -15,7 +15,7 @@ from secateurs.criteria._criterion import Criterion, Loss
 from secateurs.criteria._data import Batch, read_batches
 from secateurs.criteria._readings import Place, Reading, are_modules, watched_modules, watched_operators
 from secateurs.criteria._registry import register
-from secateurs.criteria._sharing import Parts, parts_of
+from secateurs.criteria._sharing import Parts
 from secateurs.graph import Axis, Graph, Member, tensors_of, untouched
 
 __all__ = ["Contribution"]
@@ -114,8 +114,7 @@ class Contribution(Criterion):
 
     def _look(self, graph: Graph, batch: Batch, tallies: Mapping[Place, "_Tally"], *, by_operator: bool) -> None:
         def take(reading: Reading) -> None:
-            for parts in parts_of(reading, signed=self.signed):
-                tallies[reading.place].add(reading.first, parts, mean=self.average > 0)
+            tallies[reading.place].add(reading.first, Parts(reading, signed=self.signed), mean=self.average > 0)
 
         before = _producers(graph) if self.pre_activation else {}
         places = list(tallies)
@@ -162,7 +161,7 @@ class _Tally:
 
     Attributes:
         sums: float64 [positions of the dim], contributions summed over rows and outputs.
-        calls: parts of calls in which it was seen.
+        calls: how often it was seen.
         rows: how many rows were summed.
         outputs: outputs that read an input.
         units: positions of every unit, by axis; only where maxima are asked for.
@@ -177,7 +176,7 @@ class _Tally:
     highest: dict[str, Tensor] = field(default_factory=dict)
 
     def add(self, first: int, parts: Parts, *, mean: bool) -> None:
-        """Take a part of a call into account; its inputs meet positions from `first` on."""
+        """Take one call into account; its inputs meet positions from `first` on."""
         self.calls, self.rows, self.outputs = self.calls + 1, self.rows + parts.rows, parts.outputs
         if not parts.rows:  # of an empty batch, which has no maximum
             return

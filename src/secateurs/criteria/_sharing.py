@@ -1,53 +1,28 @@
 """What each input contributes to what a weight computes from them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from secateurs.criteria._readings import Reading, Sliding
 
-__all__ = ["Parts", "parts_of"]
+__all__ = ["Parts"]
 
-# Numbers of inputs and outputs that a processor's core looks at in one go. They stay in its cache, and their memory is
-# used again: with a whole batch at once the mean costs 3 to 10 % more, and the maximum, which makes tensors of half
-# that size, two and a half times as much.
-_BLOCK = 2**19
-# Numbers in one intermediate tensor elsewhere, where the launch of a kernel counts and cache does not.
-_MOST = 2**24
-
-
-def parts_of(reading: Reading, *, signed: bool) -> Iterator["Parts"]:
-    """The contributions within one call, some rows (or images) at a time; all of an empty call is one empty part."""
-    dtype = torch.promote_types(reading.inputs.dtype, torch.float32)
-    weight = reading.weight.detach().to(dtype)
-    weight = weight if signed else weight.abs()
-    for some in reading.inputs.detach().split(_at_once(reading)):
-        inputs = some.to(dtype)
-        yield Parts(inputs if signed else inputs.abs(), weight, reading.sliding)
-
-
-def _at_once(reading: Reading) -> int:
-    everything = max(1, len(reading.inputs))
-    block = _block(reading.inputs)
-    if block is None:
-        return everything
-    read = reading.inputs.numel() // everything
-    # A convolution's outputs are about as many as its inputs.
-    made = reading.weight.shape[0] if reading.sliding is None else read
-    return max(1, block // max(1, read + made))
-
-
-def _block(where: Tensor) -> int | None:
-    """How many numbers are looked at in one go; None for all of a call."""
-    return _BLOCK * torch.get_num_threads() if where.device.type == "cpu" else None
+# Numbers in one intermediate tensor of a maximum: on a processor, what stays in a core's cache, which is three times as
+# fast as what does not; elsewhere the launch of a kernel counts.
+_MOST = {"cpu": 2**18}
+_MOST_ELSEWHERE = 2**24
 
 
 class Parts:
-    """Contributions c = w a / sum w a of weights and inputs, which are absolute values or not; 0 where the sum is 0."""
+    """Contributions c = |w a| / sum |w a| within one call, or w a / sum w a where `signed`; 0 where the sum is 0."""
 
-    def __init__(self, inputs: Tensor, weight: Tensor, sliding: Sliding | None) -> None:
-        self._inputs, self._weight, self._sliding = inputs, weight, sliding
+    def __init__(self, reading: Reading, *, signed: bool) -> None:
+        self._sliding = reading.sliding
+        dtype = torch.promote_types(reading.inputs.dtype, torch.float32)
+        inputs, weight = reading.inputs.detach().to(dtype), reading.weight.detach().to(dtype)
+        self._inputs, self._weight = (inputs, weight) if signed else (inputs.abs(), weight.abs())
         totals = self._mapped(self._inputs, self._weight, self._sliding)
         # In place, since these tensors are as large as the activations. What is not a number is left to be seen.
         self._inverse = totals.reciprocal_().nan_to_num_(nan=torch.nan, posinf=0.0, neginf=0.0)
@@ -74,8 +49,8 @@ class Parts:
         """float64 [positions of the reading dim], summed over rows and outputs."""
         sliding = self._sliding
         if sliding is None:
-            # Over rows first or over outputs, whichever leaves less.
-            if len(self._inverse) < len(self._weight):
+            # Over outputs first or over rows, whichever leaves less to add up.
+            if self.rows < self.outputs:
                 return (self._inverse @ self._weight).mul_(self._inputs).sum(0).double()
             return (self._inverse.t() @ self._inputs).mul_(self._weight).sum(0).double()
         # The gradient of sum(totals * inverse): how often, and how strongly, each input is read.
@@ -94,15 +69,20 @@ class Parts:
         return self._highest_linear(columns) if self._sliding is None else self._highest_sliding(columns)
 
     def _highest_linear(self, columns: Tensor) -> Tensor:
+        most = _most(self._inverse)
+        rows = min(self.rows, max(1, most // self.outputs))
+        step = max(1, most // (rows * self.outputs))
+        blocks = zip(self._inputs.split(rows), self._inverse.split(rows), strict=True)
+        return torch.stack([self._highest_in(*block, columns, step) for block in blocks]).amax(0)
+
+    def _highest_in(self, inputs: Tensor, inverse: Tensor, columns: Tensor, step: int) -> Tensor:
+        """Of some rows, `step` units at a time."""
         present = (columns >= 0).to(self._weight.dtype)
-        block = _block(self._inverse)
-        most = _MOST if block is None else block // 2
-        step = max(1, most // max(1, self._inverse.numel()))
         found = []
         for some, there in zip(columns.clamp(min=0).split(step), present.split(step), strict=True):
-            inputs = (self._inputs[:, some] * there).movedim(1, 0)  # [units, rows, n]
-            products = inputs @ self._weight[:, some].permute(1, 2, 0)  # [units, rows, outputs]
-            found.append(products.mul_(self._inverse).amax((1, 2)).double())
+            own = (inputs[:, some] * there).movedim(1, 0)  # [units, rows, n]
+            products = own @ self._weight[:, some].permute(1, 2, 0)  # [units, rows, outputs]
+            found.append(products.mul_(inverse).amax((1, 2)).double())
         return torch.cat(found)
 
     def _highest_sliding(self, columns: Tensor) -> Tensor:
@@ -136,6 +116,10 @@ class Parts:
             return list(positions)
         inner = self._weight.shape[1]
         return [group * inner + position for group in range(sliding.groups) for position in positions]
+
+
+def _most(where: Tensor) -> int:
+    return _MOST.get(where.device.type, _MOST_ELSEWHERE)
 
 
 def _ungrouped(weight: Tensor, sliding: Sliding) -> tuple[Sliding, Tensor]:
