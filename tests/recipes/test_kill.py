@@ -34,12 +34,14 @@ TIMES = {
     "images_per_second",
     "latency",
     "latency_ms",
+    "latency_on",
     "latency_warmup",
     "started",
     "ended",
     "resumes",
     "commit",
 }
+LIKE = {"stages.1.mode": "weights", "stages.1.like": "cut"}
 RECIPES = {
     "stages": config(
         {**TRAIN, "epochs": 3},
@@ -52,8 +54,34 @@ RECIPES = {
     ),
     "masks": config(TRAIN, SCORES, FINETUNE, {"type": "compact"}),
     "train_time": config({**SCHEDULE, "stop": {"removed": {"params": 0.25}}}),
+    "search": config(
+        TRAIN,
+        {
+            "type": "search",
+            "levels": [0.2, 0.4, 0.6],
+            "target": 0.5,
+            "until": "all",
+            "finetune_budget": 2,
+            "train": {"lr": 0.02},
+        },
+    ),
     "autoencoder": config(
         AUTOENCODER, model={"name": "vae28", "options": {"filters": [4], "widths": [20, 10], "latent": 3}}
+    ),
+    "levels": config(
+        {**TRAIN, "epochs": 1},
+        {
+            "type": "levels",
+            "ratio": 0.2,
+            "levels": 2,
+            "protect": ["conv1"],
+            "unitmem": {"images": 20, "augmentations": 2},
+            "activations": "safetensors",
+            "train": {"epochs": 2, "patience": 1},
+        },
+        variants={"cut": {}, "mask": {"stages.1.mode": "mask"}, "weights": LIKE},
+        seeds=[0],
+        **{**SMALL, "data": {"name": "digits", "limit": 200, "validation_ratio": 0.2}},
     ),
     "study": config(TRAIN, PRUNE, variants={"slow": {"stages.0.lr": 0.001}, "fast": {}}, seeds=[0, 1]),
 }
@@ -93,7 +121,15 @@ def carried_out(recipe: Path, out: Path, *, kills: int = 0, seconds: float = 0.0
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "wanted"),
-    [("stages", 30), ("masks", 10), ("train_time", 8), ("autoencoder", 8), ("study", 10)],
+    [
+        ("stages", 30),
+        ("masks", 10),
+        ("train_time", 8),
+        ("search", 8),
+        ("autoencoder", 8),
+        ("levels", 10),
+        ("study", 10),
+    ],
 )
 def test_kills_at_random_moments_lose_nothing(name: str, wanted: int, tmp_path: Path) -> None:
     recipe = tmp_path / "small.yaml"
