@@ -35,5 +35,5 @@ class TrainSection(SaysWhere, TrainOptions):
 
     def part(self, first: int, end: int, total: int) -> TrainStage:
         """The training from epoch `first` to `end` of a schedule over `total`."""
-        said = {"epochs": end - first, "first_epoch": first, "schedule_epochs": total}
-        return TrainStage(type="train", **said, **self.plain)
+        plain = self.plain
+        return TrainStage(type="train", epochs=end - first, first_epoch=first, schedule_epochs=total, **plain)
