@@ -11,7 +11,7 @@ from secateurs import _distributed, criteria
 from secateurs.graph import Graph, trace
 from secateurs.recipes._figures import figures, kept_axes, removed_fractions
 from secateurs.recipes._planned import planned
-from secateurs.recipes._section import STRICT, Name, Ratio
+from secateurs.recipes._section import STRICT, Count, Name, Ratio
 from secateurs.recipes._seeds import stage_seed
 from secateurs.recipes.stages._base import Masking, StageType, Step
 from secateurs.recipes.stages._level_units import LevelUnits
@@ -48,6 +48,8 @@ class LevelBase(StageType, BaseModel):
     """Patterns of layers or axes that stay whole."""
     kinds: tuple[str, ...] | None
     """Only axes of these kinds lose units."""
+    floor: Count
+    """Units that every layer keeps at least."""
     unitmem: UnitMemSection | None
     """How UnitMem is measured; None where it is not."""
     activations: bool
@@ -89,7 +91,7 @@ class LevelBase(StageType, BaseModel):
         scores: Mapping[str, Tensor] = {}
         if self.choice != "random":
             scores = seen if self.criterion.name == UNITMEM else self._scores(session, graph, seed)
-        options = CountOptions(choice=self.choice, seed=seed)
+        options = CountOptions(choice=self.choice, seed=seed, floor=self.floor)
         chosen = _distributed.decided(lambda: units_by_count(axes, scores, count, options, gone=units.gone))
         return {name: tuple(removed) for name, removed in chosen.items() if removed}
 

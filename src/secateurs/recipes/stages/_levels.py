@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from secateurs.recipes._section import STRICT, Ratio
+from secateurs.recipes._section import STRICT, Count, Ratio
 from secateurs.recipes.stages._base import StageType
 from secateurs.recipes.stages._level import LevelBase, LevelStage
 from secateurs.recipes.stages._level_end import LevelEndStage
@@ -53,6 +53,9 @@ class LevelsStage(BaseModel):
     """Patterns of layers or axes that stay whole, such as the layer that reads the images."""
     kinds: tuple[str, ...] | None = None
     """Only axes of these kinds lose units; None for all."""
+    floor: Count = 2
+    """Units that every layer keeps at least. The published code may empty layers; no tensor can be cut to nothing, and
+    of a branch with a single unit a trace no longer tells which place of the stream it goes to."""
     verify: bool = True
     """With mode `cut`: prove that each cut model equals the masked dense one."""
     observe: bool = True
@@ -110,6 +113,7 @@ class LevelsStage(BaseModel):
             "choice": self.choice,
             "protect": self.protect,
             "kinds": self.kinds,
+            "floor": self.floor,
             "unitmem": self.unitmem if self.observe or self._decides else None,
             "activations": self.activations != "none",
         }
