@@ -48,7 +48,7 @@ class ReinitialiseStage(StageType, BaseModel):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stage_seed(session.recipe.seed, step.index))
             for _, module in modules:
-                module.reset_parameters()  # type: ignore[operator]
+                module.reset_parameters()
         session.model = model.to(session.device)
         session.save_model(step)
         return {"modules": len(modules)}
