@@ -12,9 +12,11 @@ from torch import nn
 from secateurs import models
 from secateurs._errors import ConfigError, DataError
 from secateurs._files import load_tensors
+from secateurs.cli import main
 from secateurs.data import SPLIT_FILE, Division
 from secateurs.recipes import Recipe, RunOptions, parse, run
 from secateurs.recipes._weights import weights_file
+from secateurs.reporting import subset_log
 from secateurs.surgery import load
 from tests.recipes._studies import PRUNE, TRAIN, config, read_json, weights
 
@@ -151,6 +153,29 @@ def test_one_model_is_measured_on_many_subsets(everything: Path, tmp_path: Path)
     run(study(model={**MLP, "weights": str(everything)}), tmp_path / "run")
     alone = after(tmp_path / "run")
     assert found["0+1+2+3+4"] == {name: alone[name] for name in found["0+1+2+3+4"]}
+
+
+def test_the_log_of_runs_says_how_well_networks_do_on_subsets(
+    everything: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unpruned on a subset, and pruned elsewhere: on all classes, without any training here."""
+    run(study(model={**MLP, "weights": str(everything)}), tmp_path / "elsewhere")
+    run(study(), tmp_path / "unpruned")
+    log = subset_log([tmp_path / "elsewhere", tmp_path / "unpruned"])["mlp"]
+    elsewhere, unpruned = after(tmp_path / "elsewhere"), after(tmp_path / "unpruned")
+    lost = 1 - elsewhere["params"] / unpruned["params"]
+    assert log["entire_dataset"] == {
+        "0+1+2+3+4_inference": {str(round(100 * lost)): 100 * elsewhere["test_accuracy"]},
+        "0+1+2+3+4_inference_among": {str(round(100 * lost)): 100 * elsewhere["test_accuracy_among"]},
+    }
+    assert log["0+1+2+3+4"]["unpruned_inference"] == {
+        "test_top1": 100 * unpruned["test_accuracy"],
+        "test_top1_among": 100 * unpruned["test_accuracy_among"],
+        "gops": pytest.approx(2e-9 * unpruned["macs"]),
+    }
+    with pytest.raises(SystemExit, match="0"):
+        main(["runs", str(everything), str(tmp_path), "--subsets"])
+    assert set(json.loads(capsys.readouterr().out)["mlp"]) == {"entire_dataset", "0+1+2+3+4"}
 
 
 def test_heads_of_other_classes_are_refused(everything: Path, tmp_path: Path) -> None:

@@ -37,6 +37,9 @@ def _runs(
     ] = None,
     members: Annotated[bool, typer.Option("--members", help="Show the runs of each study too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with everything in it.")] = False,
+    subsets: Annotated[
+        bool, typer.Option("--subsets", help="Print JSON of accuracy and GOps by network and subset of classes.")
+    ] = False,
 ) -> None:
     """List runs: status, stage reached, accuracy or ELBO before and after, what is left of cost, time; newest first.
 
@@ -47,14 +50,18 @@ def _runs(
     * `secateurs runs`
     * `secateurs runs old_runs new_runs --members`
     * `secateurs runs --json`
+    * `secateurs runs --subsets > logs.json`
     """
     from secateurs.recipes import is_held
-    from secateurs.reporting import catalogue
+    from secateurs.reporting import catalogue, subset_log
 
     for folder in folders or []:
         if not folder.is_dir():
             raise FileError(str(folder), wanted="a folder", got="none of that name", cure="Name a folder with runs.")
     entries = catalogue(folders or [Path("runs")], held=is_held)
+    if subsets:
+        typer.echo(json.dumps(subset_log([entry.path for entry in entries if entry.status != "damaged"]), indent=2))
+        return
     if as_json:
         typer.echo(json.dumps({"version": 1, "runs": [_plain(entry) for entry in entries]}, indent=2))
         return

@@ -1,5 +1,6 @@
 """The figures that every stage reports alike."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -8,11 +9,12 @@ from torch import nn
 
 from secateurs.cost import cost
 from secateurs.graph import Graph, Plan
+from secateurs.surgery import lineage
 
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
 
-__all__ = ["Kept", "figures", "kept_axes", "removed_fractions"]
+__all__ = ["Kept", "figures", "kept_axes", "removed_fractions", "removed_params"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,3 +55,9 @@ def removed_fractions(plan: Plan, axes: Sequence[Kept]) -> dict[str, float]:
     pairs = {name: (getattr(plan.before, name), getattr(plan.cost, name)) for name in ("macs", "params", "bytes")}
     pairs["units"] = (sum(axis.size for axis in axes), sum(axis.kept for axis in axes))
     return {name: 1 - after / before if before else 0.0 for name, (before, after) in pairs.items()}
+
+
+def removed_params(model: nn.Module) -> float:
+    """Fraction of the parameters that all cuts have taken, those of earlier runs too; a sliced head counts for none."""
+    cuts = [plan for plan in lineage(model).plans if not plan.inputs.get("free_outputs")]
+    return 1 - math.prod(plan.cost.params / plan.before.params for plan in cuts if plan.before.params)

@@ -101,10 +101,12 @@ def _begin(session: Session) -> None:
 
 
 def _about_classes(session: Session) -> dict[str, Any]:
-    """What the run is about, and what its weights were trained on, where other classes come in anywhere."""
-    subset, weights = session.splits.subset, session.recipe.model.weights
-    before = None if weights is None else trained_on(weights)
-    about = {} if subset is None else {"subset": subset.name, "classes": list(subset.names)}
+    """The network, the classes that the run is about, and those that its weights were trained on."""
+    subset, model = session.splits.subset, session.recipe.model
+    before = None if model.weights is None else trained_on(model.weights)
+    about: dict[str, Any] = {"network": model.name or model.factory}
+    if subset is not None:
+        about |= {"subset": subset.name, "classes": list(subset.names)}
     return about if before is None else {**about, "trained_on": before}
 
 

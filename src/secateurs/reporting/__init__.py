@@ -4,6 +4,7 @@ from secateurs.reporting._catalogue import Entry, catalogue
 from secateurs.reporting._channels import NormHistogram, channel_difference, norm_histogram
 from secateurs.reporting._plots import write_plots, write_study
 from secateurs.reporting._record import RunRecord, read_run
+from secateurs.reporting._subset_log import subset_log
 from secateurs.reporting._table import result_lines, result_table
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "read_run",
     "result_lines",
     "result_table",
+    "subset_log",
     "write_plots",
     "write_study",
 ]

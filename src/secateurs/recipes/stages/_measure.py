@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from secateurs import _distributed
 from secateurs.cost import Latency, cost, latency, latency_pair
-from secateurs.recipes._figures import figures
+from secateurs.recipes._figures import figures, removed_params
 from secateurs.recipes._section import STRICT, Count, Name
 from secateurs.recipes.objectives import open_objective
 from secateurs.recipes.stages._base import StageType, Step
@@ -57,6 +57,7 @@ class MeasureStage(StageType, BaseModel):
         Both are timed in turns in this process, so that whatever else the machine does hits both alike.
         """
         results: dict[str, Any] = {"after": figures(session, session.model)}
+        results["removed_params"] = removed_params(session.model)
         if self.subsets:
             results["subsets"] = dict(map(partial(_on_subset, session), self.subsets))
         if not self.latency:

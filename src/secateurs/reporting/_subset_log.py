@@ -1,0 +1,73 @@
+"""Accuracy on subsets of classes, over many runs: the log of a published tool for subset-aware pruning."""
+
+import statistics
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from secateurs.reporting._record import RunRecord, member_runs, read_run
+
+__all__ = ["subset_log"]
+
+_ALL = "entire_dataset"
+
+
+def subset_log(folders: Iterable[Path]) -> dict[str, Any]:
+    """What finished runs have measured, by network.
+
+    `{network: {subset: {"unpruned_inference": {"test_top1", "gops"}}, trained_on: {"SUBSET_inference": {percent:
+    test_top1}}}}`: accuracy in percent by the highest score of all classes, GOps (1e9, 2 per multiply-add) of one
+    image, and for networks that were cut, by the classes that they were trained on last, the percentage of their
+    parameters that is gone. The accuracy among the classes of the subset stands beside it as `test_top1_among` and
+    `SUBSET_inference_among`. Of runs that measure the same, such as seeds, there is the mean.
+
+    Args:
+        folders: run directories, or studies.
+
+    Raises:
+        FileError: no run directory, or a damaged one.
+    """
+    found: dict[tuple[str, ...], list[float]] = {}
+    for folder in folders:
+        record = read_run(folder)
+        for run in (run for _, run in member_runs(record)) if "runs" in record.state else (record,):
+            for place, value in _entries(run):
+                found.setdefault(place, []).append(value)
+    log: dict[str, Any] = {}
+    for place, values in sorted(found.items()):
+        node = log
+        for key in place[:-1]:
+            node = node.setdefault(key, {})
+        node[place[-1]] = statistics.fmean(values)
+    return log
+
+
+def _entries(run: RunRecord) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Every figure of the last measurement, with its place in the log."""
+    measured = run.stages("measure")
+    if run.state.get("status") != "finished" or not measured or "network" not in run.state:
+        return
+    network, results = str(run.state["network"]), measured[-1]["results"]
+    after = results["after"]
+    parts = {str(run.state.get("subset") or _ALL): after, **results.get("subsets", {})}
+    percent, gops = round(100 * results.get("removed_params", 0.0)), 2e-9 * after["macs"]
+    for subset, figures in parts.items():
+        if "test_accuracy" not in figures:
+            continue
+        top1 = {"": 100 * figures["test_accuracy"]}
+        if "test_accuracy_among" in figures:
+            top1["_among"] = 100 * figures["test_accuracy_among"]
+        for suffix, value in top1.items():
+            if percent:
+                yield (network, _trained_on(run.state), f"{subset}_inference{suffix}", str(percent)), value
+            else:
+                yield (network, subset, "unpruned_inference", f"test_top1{suffix}"), value
+        if not percent:
+            yield (network, subset, "unpruned_inference", "gops"), gops
+
+
+def _trained_on(state: Mapping[str, Any]) -> str:
+    """Of the last training: here, or in the run that the weights are from."""
+    trained = any(int((stage.get("results") or {}).get("epochs", 0)) > 0 for stage in state["stages"])
+    here = str(state.get("subset") or _ALL)
+    return here if trained else str(state.get("trained_on") or here)
