@@ -27,7 +27,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_run_directory_is_as_designed(finished: Path) -> None:
     files = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
-    stages = {"00-train": {"model.safetensors"}, "01-prune": {"model.safetensors", "plan.json"}}
+    stages = {"00-train": {"model.safetensors"}, "01-prune": {"model.safetensors", "plan.json", "channels.json"}}
     stages |= {"02-retrain": {"model.safetensors"}, "03-measure": set()}
     wanted = {f"stages/{stage}/{name}" for stage, names in stages.items() for name in (*names, "metrics.json")}
     wanted |= {"config.yaml", "run.json", "metrics.jsonl", "split.safetensors", "plots/training.png", "plots/kept.png"}

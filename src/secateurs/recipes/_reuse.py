@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from secateurs._files import write_json, write_text
+from secateurs.data import SPLIT_FILE
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._directory import read_state
 from secateurs.recipes._yaml import dump_yaml
@@ -46,6 +47,8 @@ def take_over(recipe: Recipe, folder: Path, finished: Sequence[tuple[Recipe, Pat
     for step in steps:
         shutil.copytree(source / "stages" / step.name, folder / "stages" / step.name, dirs_exist_ok=True)
     _copy_rows(source, folder, {step.name for step in steps})
+    if (source / SPLIT_FILE).exists():
+        shutil.copyfile(source / SPLIT_FILE, folder / SPLIT_FILE)
     origin = "/".join(source.parts[-2:])
     entries = [done[step.name] | {"taken_from": origin} for step in steps]
     # Last, since a run has begun as soon as this is there: killed before, it is all done again.
