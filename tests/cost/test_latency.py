@@ -114,6 +114,11 @@ ROW = LatencyRow(batch_size=64, median_ms=12.3456, low_ms=11.0, high_ms=14.5, ru
 RESULT = Latency(rows=(ROW,), hardware="Some CPU, 2 threads", versions={"python": "3.12", "torch": "2.13"}, warmup=5)
 
 
+def test_the_rate_is_operations_by_the_middle_time() -> None:
+    """64 samples of a million multiply-adds in 12.3456 ms."""
+    assert ROW.gops_per_s(1_000_000) == pytest.approx(64 * 2 * 0.001 / 0.0123456)
+
+
 def test_the_table() -> None:
     assert str(RESULT).splitlines() == [
         "Some CPU, 2 threads; python 3.12, torch 2.13; 5 warm-up calls; low and high: 5th and 95th percentile",
