@@ -95,12 +95,12 @@ def _run_table(run: RunRecord, summary: Mapping[str, Any]) -> Table:
         table.add_row(figure.title, *map(figure.text, values), *([_change(figure, *values)] if before else []))
     for index, row in enumerate(after.get("latency", [])):
         rows = [side["latency"][index] for side in (before, after) if side]
-        title = f"latency, batch {row['batch_size']}{_with_threads(row)}"
+        title = f"latency, batch {row['batch_size']}"
         medians = [each["median_ms"] for each in rows]
         table.add_row(title, *map(_LATENCY.text, medians), *([_change(_LATENCY, *medians)] if before else []))
         table.add_row("  middle 90 %", *map(_spread, rows))
         if all("gops_per_s" in each for each in rows):  # runs of earlier versions have none
-            table.add_row("  GOps/s reached", *(f"{each['gops_per_s']:.3g}" for each in rows))
+            table.add_row(f"  GOps/s{_with_threads(row)}", *(f"{each['gops_per_s']:.3g}" for each in rows))
     return table
 
 
