@@ -9,7 +9,8 @@ from torch import Tensor
 
 from secateurs._errors import PlanError
 from secateurs.criteria._data import Batch
-from secateurs.criteria._unit_mem_layout import PROBE, Layout, Layouts, layouts_of, means
+from secateurs.criteria._images import PROBE, Layout, means
+from secateurs.criteria._unit_mem_layout import Layouts, layouts_of
 from secateurs.criteria._unit_mem_places import Part, Place
 from secateurs.criteria._unit_mem_watch import Take, check_followed, watched
 from secateurs.graph import Graph, map_tensors, tensors_in
@@ -58,21 +59,22 @@ class Look:
             self._layouts = self._probe(batch, min(rows, PROBE))
         result = torch.zeros(rows // versions, self._units, dtype=torch.float64, device=self._device)
 
-        def take(place: Place, found: Tensor) -> None:
+        def take(place: Place, found: Tensor, positive: bool) -> None:
             for part in place.parts:
-                self._add(result, part, found, rows)
+                self._add(result, part, (found, positive), rows)
 
         if rows:
             self._run(batch, take)
         return result
 
-    def _add(self, result: Tensor, part: Part, found: Tensor, rows: int) -> None:
-        positions, columns, weights = self._numbers[part]
+    def _add(self, result: Tensor, part: Part, seen: tuple[Tensor, bool], rows: int) -> None:
+        (found, positive), (positions, columns, weights) = seen, self._numbers[part]
         if found.dim() < -part.dim or found.shape[part.dim] != part.size:
             cure = "Trace the model on an example like the batches."
             shape = list(found.shape)
             raise PlanError("batches", wanted=f"{part.size} units on dim {part.dim}", got=f"shape {shape}", cure=cure)
-        mean = means(found, part, self._layouts[part] if rows > 1 else Layout(dim=None), rows)
+        layout = self._layouts[part] if rows > 1 else Layout(dim=None)
+        mean = means(found, part.dim, layout, rows, rectify=not positive)
         mean = mean.reshape(len(result), -1, part.size).mean(1).to(result.device)
         result.index_add_(1, columns, mean.index_select(1, positions) * weights)
 

@@ -17,8 +17,8 @@ from secateurs.graph import WHOLES, Graph, family_in, is_positive, weight_and_da
 
 __all__ = ["Take", "check_followed", "watched"]
 
-Take = Callable[[Place, Tensor], None]
-"""Told of a place and the tensor there, which has nothing below 0."""
+Take = Callable[[Place, Tensor, bool], None]
+"""Told of a place, the tensor there, and whether that has nothing below 0 already."""
 Tell = Callable[[Source, Tensor, bool], None]
 """Told of a call: its source, its tensor, and whether that has nothing below 0 already."""
 
@@ -34,10 +34,8 @@ def watched(graph: Graph, places: Sequence[Place], take: Take) -> Iterator[Count
     def tell(source: Source, result: Tensor, positive: bool) -> None:
         here = by_call.get((source, calls[source]), ())
         calls[source] += 1
-        if here:
-            rectified = result if positive else result.clamp(min=0)
-            for place in here:
-                take(place, rectified)
+        for place in here:
+            take(place, result, positive)
 
     with ExitStack() as stack:
         for path in sorted({place.source[1] for place in places if place.source[0] == "module"}):
