@@ -1,26 +1,28 @@
 """Gates: factors of one on what passes by, whose gradient is activation times gradient."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from secateurs._errors import PlanError
+from secateurs.criteria._images import Layout, means
 
-__all__ = ["gated", "per_image"]
+__all__ = ["gated"]
 
 
-def gated(values: Tensor, gate: Tensor, dim: int, *, copy: bool) -> Tensor:
+def gated(values: Tensor, gate: Tensor, dim: int, layout: Callable[[], Layout], *, copy: bool) -> Tensor:
     """The values times a gate that is all ones.
 
     Args:
         values: any shape.
         gate: [images, channels]; its gradient is the sum, over all places of an image, of values times gradient.
         dim: of the channels, negative.
+        layout: where the images are; asked when gradients come back.
         copy: needed where code may write into the result.
     """
-    result: Tensor = _Gate.apply(values, gate, dim, copy)
+    result: Tensor = _Gate.apply(values, gate, dim, layout, copy)
     return result
 
 
@@ -28,42 +30,27 @@ class _Gate(torch.autograd.Function):
     """Multiplies by one without doing so: a real product would take two more passes over memory in each direction."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, gate: Tensor, dim: int, copy: bool) -> Tensor:
+    def forward(ctx: Any, values: Tensor, gate: Tensor, dim: int, layout: Callable[[], Layout], copy: bool) -> Tensor:
         ctx.save_for_backward(values)
-        ctx.images, ctx.dim = len(gate), dim
+        ctx.images, ctx.dim, ctx.layout = len(gate), dim, layout
         return values.clone() if copy else values.view_as(values)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None, None]:
         (values,) = ctx.saved_tensors
-        product = per_image(values, gradient, ctx.dim, ctx.images)
-        return (gradient if ctx.needs_input_grad[0] else None), product, None, None
+        product = _per_image(values, gradient, ctx.dim, ctx.layout(), ctx.images)
+        return (gradient if ctx.needs_input_grad[0] else None), product, None, None, None
 
 
-def per_image(values: Tensor, gradient: Tensor, dim: int, images: int) -> Tensor:
+def _per_image(values: Tensor, gradient: Tensor, dim: int, layout: Layout, images: int) -> Tensor:
     """Values times gradient [images, channels], summed over all else; float32 at least.
 
-    Images lie along the first dim, which may hold several rows of each in succession (windows), or along another one
-    of their number (sequences first).
-
-    Raises:
-        PlanError: no dim that images can lie along.
+    What is the same for any input has the same share in every image.
     """
     dtype = torch.promote_types(values.dtype, torch.float32)
-    values, gradient = values.to(dtype), gradient.to(dtype)
-    place = values.dim() + dim
-    if place == 1 and len(values) == images:
-        return (values * gradient).flatten(2).sum(2) if values.dim() > 2 else values * gradient
-    product = (values * gradient).movedim(place, -1)
-    if place and product.shape[0] % images == 0:
-        return product.reshape(images, -1, product.shape[-1]).sum(1)
-    for other in range(1, product.dim() - 1):
-        if product.shape[other] == images:
-            return product.movedim(other, 0).reshape(images, -1, product.shape[-1]).sum(1)
-    raise PlanError(
-        "gates of single images",
-        wanted=f"a tensor with a dim of {images} images, or a multiple of it in front",
-        got=f"one of shape {tuple(values.shape)}",
-        cure="Take at='weights', which looks at sums over images alone.",
-    )
+    product = values.to(dtype) * gradient.to(dtype)
+    if layout.dim == 0 and len(product) == images and product.dim() + dim == 1:
+        return product.flatten(2).sum(2) if product.dim() > 2 else product  # the usual case, in one go
+    places = product.numel() / max(images * product.shape[dim], 1)
+    return means(product, dim, layout, images) * places

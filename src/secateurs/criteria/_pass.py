@@ -13,7 +13,7 @@ from secateurs import _distributed
 from secateurs._errors import PlanError
 from secateurs.criteria._criterion import Criterion, Loss
 from secateurs.criteria._data import Batch, read_batches, required_loss
-from secateurs.criteria._gates import Gates, Products
+from secateurs.criteria._gates import Gates, Layouts, Products
 from secateurs.criteria._sites import Columns, Site, sites_of
 from secateurs.criteria._watching import Sight, watched
 from secateurs.graph import Graph, free_attention, map_tensors, tensors_in, tensors_of, untouched
@@ -108,6 +108,7 @@ class _Run:
             name: {site: columns.on(device) for site, columns in own.items()} for name, own in self._sites.items()
         }
         self._passed: set[Site] = set()
+        self._layouts = Layouts(graph)
 
     def __call__(self, batches: Iterable[Any] | None, loss: Loss | None) -> Seen:
         if self._gated or self._weights:
@@ -126,7 +127,7 @@ class _Run:
 
     def _look(self, batch: Batch, loss: Loss | None, learned: Mapping[str, Tensor]) -> None:
         count = images_of(batch)
-        gates = Gates(count) if self._gated else None
+        gates = Gates(count, self._layouts) if self._gated else None
 
         def see(sight: Sight) -> Tensor:
             self._passed.add(sight.site)
@@ -140,6 +141,8 @@ class _Run:
                 outputs = batch.outputs(self._graph.model)
             if loss is None or not gradients:
                 return
+            if gates is not None:
+                self._layouts.learn(gates.unclear, batch, count)
             leaves = [*learned.values(), *([] if gates is None else gates.leaves)]
             found = _gradients(loss(outputs, batch.targets), leaves)
         if gates is not None:

@@ -25,10 +25,10 @@ class SynFlow(Criterion):
 
         s_u = sum over weights w of u of |w| * dR/d|w|
 
-    where R is the sum of the outputs of the network made positive, on inputs of ones, and the weights of a unit are
-    those, of two dims or more, that make it or read it (in an axis without such weights, all parameters). No data, no
-    loss; meant for networks at initialisation, in several small rounds. What makes a unit and what reads it have equal
-    sums, so that no layer is lost before all others are.
+    where R is the sum of the outputs of the network made positive, on ones in the shape of the traced example, and the
+    weights of a unit are those, of two dims or more, that make it or read it (in an axis without such weights, all
+    parameters). No data, no loss; meant for networks at initialisation, in several small rounds. What makes a unit and
+    what reads it have equal sums, so that no layer is lost before all others are.
 
     Made positive means linear with weights |w|, so that no signs cancel: biases of layers are 0; a batch norm is its
     scale over its running deviation, other norms their scale alone (with their division the flow would not depend on
