@@ -40,8 +40,8 @@ class UnitMemSection(BaseModel):
     """Images in a batch, each with all its versions (`UM_batch`)."""
     lists: Literal["each", "one"] = "each"
     """Other images at each level, or the same at all of them."""
-    seed: int = Field(default=0, ge=0)
-    """Of the choice of images and of what is done to them: the same for all runs of a study."""
+    seed: int | None = Field(default=None, ge=0)
+    """Of the choice of images and of what is done to them; None for the run's, so that all methods see the same."""
     augment: AugmentSection | None = None
     """What is done to each version; None for more than training does: a random resized crop, mirroring, strong jitter
     and grayscale. `{}` leaves images as they are."""
@@ -50,14 +50,14 @@ class UnitMemSection(BaseModel):
     at: Literal["read", "norm"] = "read"
     """Where activations are taken: behind the nonlinearity, or at the norm's output through a ReLU."""
 
-    def view(self, level: int) -> ViewOptions:
+    def view(self, level: int, run_seed: int) -> ViewOptions:
         """The images of a level."""
         return ViewOptions(
             images=self.images,
             augmentations=self.augmentations,
             batch_size=self.batch,
             augment=None if self.augment is None else self.augment.augment(),
-            seed=self.seed,
+            seed=run_seed if self.seed is None else self.seed,
             level=level if self.lists == "each" else 0,
         )
 
@@ -83,7 +83,7 @@ def observe(
     Args:
         how: `level`, its number, and whether `activations` are kept.
     """
-    view = section.view(how["level"])(session.evaluation_batches(session.splits.train))
+    view = section.view(how["level"], session.recipe.seed)(session.evaluation_batches(session.splits.train))
     criterion = UnitMem(rest=section.rest, at=section.at)
     seen = criterion.observe(graph, view, activations=how["activations"])
     tensors = {"indices": view.indices.clone()}
