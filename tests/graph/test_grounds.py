@@ -52,12 +52,13 @@ def said(algebra: Algebra, record: Record) -> dict[str, Any]:
     return {
         "uncounted": record.uncounted,
         "used": record.used,
-        "terms": [(term.where, term.factor, term.backward, names(term.labels)) for term in record.terms],
+        "terms": [(term.where, term.factor, term.work, names(term.labels)) for term in record.terms],
         # Numbers that the code makes take fewer operators and storages here: `lift_fresh` copies fake tensors.
         "storages": [(s.factor, names(s.labels)) for s in record.storages.values() if s.labels or s.factor > 64],
         "marks": [(mark.kind, mark.path, mark.why, names([mark.label])) for mark in record.marks],
         "sizes": [(use.where, str(use.expression), names([use.label])) for use in record.sizes],
         "constant": {str(attribute): where for attribute, where in record.constant.items()},
+        "activations": [(seen.family, seen.weight, names(seen.labels)) for seen in record.activations],
         "made": names([label for labels in record.made.values() for label in labels]),
     }
 

@@ -220,5 +220,6 @@ def test_the_record_of_a_short_call_is_that_of_its_operator() -> None:
         ground=MetaGround(torch.device("cpu")),
         free_outputs=False,
     )[1]
-    assert [(term.where, term.factor, len(term.labels)) for term in record.terms] == [("0", 6 * 6 * 9, 2)]
+    terms = [(term.where, term.factor, len(term.labels)) for term in record.terms]
+    assert terms == [("0", 6 * 6, 1), ("0", 6 * 6 * 9, 2)]  # the sum that is the bias's gradient, and the convolution
     assert [passage.path for passage in record.passages] == ["0", ""]
