@@ -15,6 +15,7 @@ from secateurs.data import AugmentedView, Batches, ViewOptions
 from secateurs.graph import Graph, trace
 from tests.criteria._toys import fill
 from tests.data.making import image_set
+from tests.zoo import ZOO
 
 Reference = Callable[[Any, Tensor], Mapping[str, Tensor]]
 """From model and images to the activation [images, units] of every axis."""
@@ -360,3 +361,30 @@ class Uneven:
 
     def __iter__(self) -> Iterator[Tensor]:
         yield torch.zeros(4, 3, 12, 12)
+
+
+UNSEEN = {
+    "keywords",
+    # Rows of the batch are written to places by hand, or lie in packed sequences.
+    *("write_rows", "grid_of_units", "lstm_packed", "gru_packed"),
+    # Units that only tables, recurrent projections and products of weights with each other make.
+    *("learned_queries", "differing", "lstm_projected", "lstm_projected_deep", "product_chain", "state_space_closed"),
+    *("product_einsum_three", "product_matmul_batches", "product_matmul_vector"),
+    *("derived_adapted_folded", "derived_adapted_sized"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in ZOO if name not in UNSEEN])
+def test_every_way_to_write_a_network_is_seen(name: str) -> None:
+    entry = ZOO[name]
+    torch.manual_seed(0)
+    model = fill(entry.build()).eval()
+    graph = trace(model, entry.arguments(2), entry.keywords(2))
+    count = 5 if entry.other_batch else 2
+    batch = entry.arguments(count) or entry.keywords(count)
+    if len(batch) == 2 and isinstance(batch, tuple):
+        pytest.skip("two arguments look like inputs and targets")
+    found = UnitMem().observe(graph, [batch])
+    assert all(((seen.values >= 0) & (seen.values <= 1)).all() for seen in found.values())
+    assert [len(seen.images) for seen in found.values()] == [axis.size for axis in graph.axes]
