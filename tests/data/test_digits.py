@@ -78,6 +78,16 @@ def test_limit_takes_few_of_each_part() -> None:
     assert rows(splits.test) <= rows(load_held(DataOptions(name="digits")).test)
 
 
+@pytest.mark.parametrize(
+    ("limit", "test_limit", "left"), [(100, 359, 359), (100, 1000, 359), (None, 40, 40), (50, 7, 7)]
+)
+def test_test_images_have_a_limit_of_their_own(limit: int | None, test_limit: int, left: int) -> None:
+    splits = load_held(DataOptions(name="digits", limit=limit, test_limit=test_limit))
+    assert len(splits.test) == left
+    assert len(splits.train) + len(splits.validation) == (limit or 1438)
+    assert rows(splits.test) <= rows(load_held(DataOptions(name="digits")).test)
+
+
 def test_resize_and_channels() -> None:
     splits = load_held(DataOptions(name="digits", resize=32, channels=3, limit=50))
     images = splits.train.images

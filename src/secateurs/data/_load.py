@@ -114,11 +114,17 @@ def _divide(train: Split, test: Split | None, options: DataOptions) -> Rows:
         test_rows = torch.arange(len(test.labels))
         rows = torch.arange(len(train.labels))
     if options.limit is not None and options.limit < len(rows):
-        share = max(1, round(options.limit * len(test_rows) / len(rows)))
+        share = min(options.limit, max(1, round(options.limit * len(test_rows) / len(rows))))
         rows = draw(rows, options.limit, (seed, _LIMIT))
-        test_rows = draw(test_rows, min(options.limit, share), (seed, _LIMIT))
+        test_rows = _some(test_rows, options.test_limit or share, seed)
+    elif options.test_limit is not None:
+        test_rows = _some(test_rows, options.test_limit, seed)
     chosen = stratified(train.labels[rows], options.validation_ratio, (seed, _VALIDATION))
     return Rows(train=rows[without(len(rows), chosen)], validation=rows[chosen], test=test_rows)
+
+
+def _some(rows: Tensor, count: int, seed: int) -> Tensor:
+    return draw(rows, count, (seed, _LIMIT)) if count < len(rows) else rows
 
 
 def _known(options: DataOptions, division: Division) -> DataOptions:

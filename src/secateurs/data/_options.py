@@ -40,11 +40,12 @@ class DataOptions:
         test_ratio: of a source with a single split, set aside for testing, stratified.
         split_seed: fixes both.
         split_from: a run's directory, or the split.safetensors in it: its parts, mean and std, in the place of
-            the ratios, `split_seed` and `limit`.
+            the ratios, `split_seed` and limits.
         resize: side in pixels that every image is brought to (bilinear, square); needed where sizes differ.
         channels: 1 for grey, 3 for colour, None for what the images have.
         limit: only so many images of the train split, drawn by `split_seed`, validation among them; of the
-            test split the same fraction, and no more than so many.
+            test split the same fraction, and no more than so many, where `test_limit` does not say.
+        test_limit: at most so many images of the test split.
         shuffle_labels: give the images of the train split, validation among them, each other's labels, by
             `split_seed`; test images keep theirs. What a network then learns it has memorised (Zhang et al.,
             Understanding Deep Learning Requires Rethinking Generalization, 2017): look at training accuracy.
@@ -69,6 +70,7 @@ class DataOptions:
     resize: int | None = None
     channels: Literal[1, 3] | None = None
     limit: int | None = None
+    test_limit: int | None = None
     shuffle_labels: bool = False
     resident: Literal["auto"] | bool = "auto"
     mean: tuple[float, ...] | None = None
@@ -101,6 +103,7 @@ class DataOptions:
         wanted = f"1 to {_LARGEST_SIDE} pixels"
         _check(self.resize is None or 1 <= self.resize <= _LARGEST_SIDE, "resize", wanted, self.resize)
         _check(self.limit is None or self.limit >= 1, "limit", "1 or more images", self.limit)
+        _check(self.test_limit is None or self.test_limit >= 1, "test_limit", "1 or more images", self.test_limit)
         _check(self.channels in (None, 1, 3), "channels", "1 or 3", self.channels)
         _check(self.resident in ("auto", True, False), "resident", "auto, true or false", self.resident)
         finite = all(map(math.isfinite, (*(self.mean or ()), *(self.std or ()))))
