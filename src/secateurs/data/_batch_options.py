@@ -17,6 +17,7 @@ class BatchOptions:
     Attributes:
         device: where the images are held and batches made; "auto" is the GPU where there is one.
         shuffle: another order in each epoch.
+        epoch_images: images that an epoch has, the first of its order, with `shuffle` others in each; None for all.
         augment: random changes of the images, others in each epoch.
         fit: side in pixels that images are brought to where `augment` has no `resized_crop`: an image of another
             size is cut to the central square of 7/8 of its shorter side, and that is resized. None: as they are.
@@ -29,6 +30,7 @@ class BatchOptions:
 
     device: str = "cpu"
     shuffle: bool = False
+    epoch_images: int | None = None
     augment: Augment = field(default_factory=Augment)
     fit: int | None = None
     drop_last: bool = False

@@ -45,7 +45,7 @@ class Stepped(ABC):
         home: str | None = None,
     ) -> None:
         mean, std = normalisation
-        _check(images, batch_size, mean, std, options.drop_last)
+        _check(images, batch_size, mean, std, options)
         self.normalisation, self.options = (tuple(mean), tuple(std)), options
         self._device = device_of(options.device)
         self._seed, self._epoch, self._start = seed, 0, 0
@@ -55,6 +55,7 @@ class Stepped(ABC):
             seed=seed,
             shuffle=options.shuffle,
             drop_last=options.drop_last,
+            epoch_images=options.epoch_images,
             shard=options.shard,
         )
         self._finisher = Finisher(
@@ -91,16 +92,18 @@ class Stepped(ABC):
 
 
 def _check(
-    images: ImageSet | StreamedSet, batch_size: int, mean: Sequence[float], std: Sequence[float], drop_last: bool
+    images: ImageSet | StreamedSet, batch_size: int, mean: Sequence[float], std: Sequence[float], options: BatchOptions
 ) -> None:
     """Refuse what no batches can be made of."""
     if batch_size < 1:
         raise DataError("batch_size", wanted="1 or more images", got=str(batch_size), cure="Change the batch size.")
-    if len(images) < (batch_size if drop_last else 1):
+    epoch = len(images) if options.epoch_images is None else min(options.epoch_images, len(images))
+    least = batch_size if options.drop_last else 1
+    if epoch < least:
         raise DataError(
             "Batches",
-            wanted=f"at least {batch_size if drop_last else 1} images",
-            got=str(len(images)),
+            wanted=f"at least {least} images",
+            got=str(epoch),
             cure="Give more images, a smaller batch size, or drop_last=False.",
         )
     for name, values in (("mean", mean), ("std", std)):

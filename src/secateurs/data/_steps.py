@@ -23,6 +23,7 @@ class Steps:
         seed: of the order.
         shuffle: another order in each epoch.
         drop_last: leave out a last batch that is not full.
+        epoch_images: images that an epoch has, the first of its order; None for all.
         shard: (rank, world): which part of every batch this rank takes.
     """
 
@@ -31,17 +32,23 @@ class Steps:
     seed: int
     shuffle: bool
     drop_last: bool
+    epoch_images: int | None = None
     shard: Shard = (0, 1)
 
     def __len__(self) -> int:
-        full, rest = divmod(len(self.indices), self.batch_size)
+        full, rest = divmod(self.images, self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
+    @property
+    def images(self) -> int:
+        """Images that an epoch has."""
+        return len(self.indices) if self.epoch_images is None else min(self.epoch_images, len(self.indices))
+
     def order(self, epoch: int) -> Tensor:
-        """Positions of all images in the order of `epoch`, int64 [N]."""
+        """Positions of the images of `epoch` in their order, int64 [images]."""
         if self.shuffle:
-            return keyed_order((self.seed, epoch, _SHUFFLE), self.indices)
-        return torch.arange(len(self.indices), device=self.indices.device)
+            return keyed_order((self.seed, epoch, _SHUFFLE), self.indices)[: self.images]
+        return torch.arange(self.images, device=self.indices.device)
 
     def positions(self, order: Tensor, step: int) -> Tensor:
         """Positions of the images of one step; under several ranks, of this rank's part of them."""
@@ -49,4 +56,4 @@ class Steps:
 
     def global_size(self, step: int) -> int:
         """Images of one step over all ranks."""
-        return min(self.batch_size, len(self.indices) - step * self.batch_size)
+        return min(self.batch_size, self.images - step * self.batch_size)

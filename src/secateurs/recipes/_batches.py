@@ -49,6 +49,9 @@ class BatchesSection(AugmentSection):
 
     size: Count = 128
     """Images in a batch."""
+    epoch_images: Count | str | tuple[str | int, ...] | None = None
+    """Training images in an epoch, drawn anew for each from all that there are: a number; or classes, as `data.classes`
+    says them, for as many as there are of these. None for all."""
 
     def fit(self) -> int | None:
         """The side that images are brought to where they are judged; None for what they are."""

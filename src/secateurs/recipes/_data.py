@@ -6,7 +6,19 @@ from secateurs import _distributed
 from secateurs.data import Batches, BatchOptions, ImageSet, Splits, StreamedBatches, StreamedSet, make_batches
 from secateurs.recipes._batches import BatchesSection
 
-__all__ = ["evaluation_batches", "training_batches"]
+__all__ = ["epoch_images", "evaluation_batches", "training_batches"]
+
+
+def epoch_images(section: BatchesSection, splits: Splits) -> int:
+    """Training images in an epoch.
+
+    Raises:
+        DataError: no such classes.
+    """
+    asked, there = section.epoch_images, len(splits.train)
+    if asked is None:
+        return there
+    return min(there, asked if isinstance(asked, int) else len(splits.only(asked).train))
 
 
 def training_batches(
@@ -22,6 +34,7 @@ def training_batches(
         options=BatchOptions(
             device=str(device),
             shuffle=True,
+            epoch_images=epoch_images(section, splits),
             augment=section.augment(),
             channels_last=channels_last,
             shard=(_distributed.rank(), _distributed.world()),

@@ -21,7 +21,7 @@ from secateurs.data import (
 from secateurs.graph import trace
 from secateurs.masks import UnitMasks, apply_masks
 from secateurs.recipes._config import Recipe
-from secateurs.recipes._data import evaluation_batches, training_batches
+from secateurs.recipes._data import epoch_images, evaluation_batches, training_batches
 from secateurs.recipes._directory import RunDirectory
 from secateurs.recipes._first_model import FirstModel
 from secateurs.recipes._part import Part
@@ -64,6 +64,11 @@ class Session:
         """Shuffled and augmented; each stage draws its own random numbers."""
         seed = stage_seed(self.recipe.seed, step.index)
         return training_batches(self.recipe.batches, self.splits, self.device, seed=seed, channels_last=channels_last)
+
+    @property
+    def epoch_images(self) -> int:
+        """Training images in an epoch."""
+        return epoch_images(self.recipe.batches, self.splits)
 
     def evaluation_batches(self, images: ImageSet | StreamedSet, *, whole: bool = False) -> Batches | StreamedBatches:
         """In order, as they are; where training crops them to a size, their centre in that size.
@@ -133,6 +138,7 @@ def open_session(
     splits = _splits(recipe, directory, device, notify)
     for step in steps:
         step.stage.check_data(splits)
+    epoch_images(recipe.batches, splits)
     session = Session(
         recipe=recipe,
         directory=directory,

@@ -24,7 +24,7 @@ class GopsStage(StageType, BaseModel):
 
     `unpruned` and `pruned` (null where nothing was cut) hold, in GOps of 2 operations to a multiply-add,
     `inference_gops` of a minibatch and of an image; `training_gops` (forward and backward) of a minibatch, of an
-    image, and of an epoch over the training images that the run has, whatever the size of the minibatch;
+    image, and of an epoch over the training images that an epoch has, whatever the size of the minibatch;
     `memory_mb` of parameters and of activations; and the parts of every layer. `inf`, `ft` and `mem` repeat GOps of
     one minibatch's inference, GOps of an epoch and MB of parameters under the names that earlier tools read.
     """
@@ -47,7 +47,7 @@ class GopsStage(StageType, BaseModel):
         dense = session.restored(first.index) if first is not None and is_cut else session.model
         sides = {"unpruned": self._counted(session, dense)}
         sides["pruned"] = self._counted(session, session.model) if is_cut else None
-        sizes = {"minibatch": self._minibatch(session), "epoch_images": len(session.splits.train)}
+        sizes = {"minibatch": self._minibatch(session), "epoch_images": session.epoch_images}
         content = {**_brief(sides), **sizes, **sides}
         write_json(session.directory.folder(step.name) / GOPS_FILE, content)
         plain = {side: _without_layers(found) for side, found in sides.items()}
@@ -57,7 +57,7 @@ class GopsStage(StageType, BaseModel):
         return self.minibatch or session.recipe.batches.size
 
     def _counted(self, session: "Session", model: nn.Module) -> dict[str, Any] | None:
-        images, minibatch = len(session.splits.train), self._minibatch(session)
+        images, minibatch = session.epoch_images, self._minibatch(session)
         return design_gops(model, session.example(), minibatch=minibatch, epoch_images=images)
 
 

@@ -171,7 +171,7 @@ def _line(probe: Probe, merit: str, wanted: float, *, good: bool) -> str:
 def _spent(session: "Session", step: Step, probes: Probes, said: Sequence[Probe]) -> dict[str, float]:
     """GOps and seconds of all probes, and of the trainings since the last cut, which they begin with."""
     before_gops = before_seconds = 0.0
-    per_epoch = len(session.splits.train) * probes.graph.cost(train=True).train_gops
+    per_epoch = session.epoch_images * probes.graph.cost(train=True).train_gops
     for earlier in session.steps[: step.index]:
         entry = session.directory.entry(earlier.name)
         results: Mapping[str, Any] = entry["results"]

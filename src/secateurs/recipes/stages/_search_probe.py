@@ -151,7 +151,7 @@ class Probes:
         """What the cut model costs, and what finding that out has cost."""
         session, plan = self.session, result.plan
         counted = self.graph.cost(plan, train=True)
-        training = counted.train_gops * len(session.splits.train) * epochs
+        training = counted.train_gops * session.epoch_images * epochs
         # Once after each epoch, and once to be compared.
         judging = 2e-9 * counted.macs * len(session.splits.validation) * (epochs + 1)
         return {
