@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from secateurs import models
 from secateurs.data import DataOptions
 from secateurs.recipes._batches import BatchesSection
+from secateurs.recipes._factors import write_out_factors
 from secateurs.recipes._for_data import fit_to_data
 from secateurs.recipes._overrides import override
 from secateurs.recipes._plain import check_plain
@@ -88,7 +89,10 @@ class Recipe(BaseModel):
     stages: tuple[Stage, ...] = Field(min_length=1)
     """What is done, in this order; without a measurement at the end, one is added."""
     variants: dict[Name, dict[str, Any]] | None = Field(default=None, min_length=1)
-    """The same recipe with other values: name -> {dotted path: value}."""
+    """The same recipe with other values: name -> {dotted path: value}. A variant with `for_each: [factor, ...]` is
+    written out, when the recipe is read, as one for every combination of these factors' choices."""
+    factors: dict[Name, dict[str, dict[str, Any] | None]] | None = None
+    """What variants may stand `for_each` of: factor -> choice -> {dotted path: value}; null leaves a choice out."""
     for_data: dict[str, dict[str, Any]] | None = None
     """Values that depend on the data set: its name (or its folder's) -> {dotted path: value}. They take their places
     when the recipe is read; without a data set, one of these is asked for."""
@@ -172,7 +176,7 @@ def parse(config: Any, *, source: str, changes: Mapping[str, Any] | None = None)
     check_plain(config, source=source)
     check_plain(changes or {}, source="the overrides")
     if isinstance(config, dict):
-        config = fit_to_data(config, changes or {}, source=source)
+        config = write_out_factors(fit_to_data(config, changes or {}, source=source), source=source)
     recipe = validate(Recipe, config, source=source)
     for name, values in (recipe.variants or {}).items():
         validate(Recipe, override(config, values), source=f"{source}, variant {name}")

@@ -35,7 +35,7 @@ def override(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
 
 
 def _put(root: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
+    *parents, last = _keys(root, path)
     node: Any = root
     for depth, part in enumerate(parents):
         place = ".".join(parents[: depth + 1])
@@ -53,6 +53,23 @@ def _put(root: dict[str, Any], path: str, value: Any) -> None:
         node[last] = value
     else:
         _refuse(".".join(parents), node, path)
+
+
+def _keys(root: Any, path: str) -> list[str]:
+    """The path taken apart at its dots, but for those in keys that are dotted paths themselves, as variants have."""
+    parts, keys, node = path.split("."), list[str](), root
+    while parts:
+        taken = 1
+        if isinstance(node, dict):
+            taken = next((end for end in range(len(parts), 1, -1) if ".".join(parts[:end]) in node), 1)
+        keys.append(".".join(parts[:taken]))
+        node, parts = node.get(keys[-1]) if isinstance(node, dict) else _entry(node, keys[-1]), parts[taken:]
+    return keys
+
+
+def _entry(node: Any, part: str) -> Any:
+    known = isinstance(node, list) and part.isascii() and part.isdecimal() and len(part) < _DIGITS
+    return node[int(part)] if known and int(part) < len(node) else None
 
 
 def _index(values: Sequence[Any], part: str, place: str) -> int:

@@ -16,7 +16,7 @@ from secateurs.recipes.stages import Step, expand
 
 __all__ = ["common_steps", "take_over"]
 
-_NOT_COMPARED = ("stages", "name", "description", "variants", "seeds")
+_NOT_COMPARED = ("stages", "name", "description", "variants", "factors", "seeds")
 
 
 def common_steps(recipe: Recipe, other: Recipe) -> tuple[Step, ...]:
