@@ -22,6 +22,7 @@ ALLOWED = {
     "data": set(),
     "models": set(),
     "reporting": set(),
+    "convert": {"data", "models", "recipes"},
 }
 """Room to the rooms it may import; recipes and the command line bind everything."""
 

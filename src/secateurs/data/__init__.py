@@ -3,6 +3,7 @@
 from secateurs.data._augment import Augment, Blur, ColourJitter, ResizedCrop
 from secateurs.data._batch_options import BatchOptions
 from secateurs.data._batches import Batches
+from secateurs.data._cifar100 import SUBSETS
 from secateurs.data._division import SPLIT_FILE, Division
 from secateurs.data._image_set import ImageSet, Splits
 from secateurs.data._load import load
@@ -15,6 +16,7 @@ from secateurs.data._views import AugmentedView, ViewOptions, hard_augment
 
 __all__ = [
     "SPLIT_FILE",
+    "SUBSETS",
     "Augment",
     "AugmentedView",
     "BatchOptions",
