@@ -2,6 +2,7 @@
 
 from secateurs.graph import tensors_in
 from secateurs.surgery._apply import Report, Result, apply
+from secateurs.surgery._changes import Change, history, plans_of, record, register_change
 from secateurs.surgery._difference import relative_error
 from secateurs.surgery._files import load, save
 from secateurs.surgery._fill import fill_random
@@ -12,17 +13,22 @@ from secateurs.surgery._prune import prune
 from secateurs.surgery._verify import Proof
 
 __all__ = [
+    "Change",
     "Lineage",
     "Proof",
     "Report",
     "Result",
     "apply",
     "fill_random",
+    "history",
     "kept_outputs",
     "lineage",
     "load",
     "masked",
+    "plans_of",
     "prune",
+    "record",
+    "register_change",
     "relative_error",
     "save",
     "slice_outputs",

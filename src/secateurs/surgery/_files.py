@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from secateurs._files import load_tensors, save_tensors
 from secateurs._json import parse_json
 from secateurs.graph import Plan, unwrapped
 from secateurs.surgery._apply import HISTORY, Result
+from secateurs.surgery._changes import CHANGE, Change, history, read_change
 from secateurs.surgery._cut import check_fits, check_values, cut_model
 
 __all__ = ["load", "save"]
@@ -40,7 +42,7 @@ def save(result: Result | nn.Module, path: str | Path) -> None:
         if tensor.is_meta:
             cure = "Load the weights first; a plan alone is saved by Plan.save."
             raise FileError(name, wanted="values to save", got="a tensor on the meta device", cure=cure)
-    plans = [plan.to_json() for plan in getattr(model, HISTORY, ())]
+    plans = [_entry_json(entry) for entry in history(model)]
     save_tensors(Path(path), unique, {"plans": json.dumps(plans)})
 
 
@@ -55,14 +57,14 @@ def load(path: str | Path, factory: Callable[[], nn.Module]) -> nn.Module:
 
     Raises:
         FileError: not such a file, or weights that do not fit.
-        PlanError: the factory makes another model than the plans were made for.
+        PlanError: the factory makes another model than the plans, and other changes, were made for.
     """
     tensors, metadata = load_tensors(Path(path))
     try:
         content = parse_json(metadata.get("plans", "[]"))
         if not isinstance(content, list):
             raise ValueError(f"plans of type {type(content).__name__}")
-        plans = [Plan.from_json(plan, where=str(path)) for plan in content]
+        plans = [_entry(entry, str(path)) for entry in content]
     except ValueError as error:
         cure = "Write it again with secateurs.save."
         raise FileError(str(path), wanted="plans as JSON", got=str(error), cure=cure) from error
@@ -70,14 +72,27 @@ def load(path: str | Path, factory: Callable[[], nn.Module]) -> nn.Module:
     if not isinstance(model, nn.Module):
         cure = "Pass a function without arguments that makes the dense model."
         raise FileError(str(path), wanted="a torch.nn.Module from the factory", got=type(model).__name__, cure=cure)
-    for plan in plans:
-        check_fits(model, plan)
-        check_values(model, plan, skip=tensors)
-        cut_model(model, plan)
-        vars(model)[HISTORY] = (*getattr(model, HISTORY, ()), plan)
+    for entry in plans:
+        if isinstance(entry, Plan):
+            check_fits(model, entry)
+            check_values(model, entry, skip=tensors)
+            cut_model(model, entry)
+        else:
+            entry.carry_out(model)
+        vars(model)[HISTORY] = (*history(model), entry)
     _make_room(model)
     _load_weights(model, tensors, str(path))
     return model
+
+
+def _entry_json(entry: Plan | Change) -> dict[str, Any]:
+    return entry.to_json() if isinstance(entry, Plan) else {CHANGE: entry.name, **entry.to_json()}
+
+
+def _entry(content: Any, where: str) -> Plan | Change:
+    if isinstance(content, dict) and CHANGE in content:
+        return read_change(content)
+    return Plan.from_json(content, where=where)
 
 
 def _make_room(model: nn.Module) -> None:

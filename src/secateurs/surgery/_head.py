@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from secateurs._errors import PlanError, VerifyError
 from secateurs.graph import Graph, Plan, readable, trace
-from secateurs.surgery._apply import HISTORY, Result, apply
+from secateurs.surgery._apply import Result, apply
+from secateurs.surgery._changes import plans_of
 from secateurs.surgery._cut import copy_model, cut_model
 from secateurs.surgery._difference import relative_error
 from secateurs.surgery._masked import example_of
@@ -89,7 +90,7 @@ def kept_outputs(dense: nn.Module, model: nn.Module, args: tuple[Any, ...]) -> t
         model: with its plans, as `apply` and `load` leave it.
         args: an example call.
     """
-    plans: tuple[Plan, ...] = getattr(model, HISTORY, ())
+    plans = plans_of(model)
     last = max((number for number, plan in enumerate(plans) if _frees(plan)), default=-1)
     work = copy_model(dense)
     kept: npt.NDArray[np.int64] | None = None
@@ -106,7 +107,7 @@ def kept_outputs(dense: nn.Module, model: nn.Module, args: tuple[Any, ...]) -> t
 
 def sliced_outputs(model: nn.Module) -> bool:
     """Whether the plans that led to a model may have cut its outputs."""
-    return any(_frees(plan) for plan in getattr(model, HISTORY, ()))
+    return any(_frees(plan) for plan in plans_of(model))
 
 
 def _frees(plan: Plan) -> bool:

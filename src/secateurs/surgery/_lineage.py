@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from secateurs._errors import PlanError
 from secateurs._nearest import nearest_hint
 from secateurs.graph import Plan, tensors_of, unwrapped
-from secateurs.surgery._apply import HISTORY
+from secateurs.surgery._changes import plans_of
 
 __all__ = ["Lineage", "lineage"]
 
@@ -79,4 +79,4 @@ class Lineage:
 def lineage(model: nn.Module) -> Lineage:
     """The lineage of a model that was cut any number of times, or never; also of one that `load` has read."""
     model = unwrapped(model)
-    return Lineage(model=model, plans=tuple(getattr(model, HISTORY, ())))
+    return Lineage(model=model, plans=plans_of(model))
