@@ -101,10 +101,13 @@ def _begin(session: Session) -> None:
 
 
 def _about_classes(session: Session) -> dict[str, Any]:
-    """The network, the classes that the run is about, and those that its weights were trained on."""
+    """The network, the classes that the run is about, what an epoch has, and what its weights were trained on."""
     subset, model = session.splits.subset, session.recipe.model
     before = None if model.weights is None else trained_on(model.weights)
     about: dict[str, Any] = {"network": model.name or model.factory}
+    pace = session.recipe.batches.epoch_images
+    if pace is not None:
+        about["epoch_images"] = "+".join(map(str, pace)) if isinstance(pace, tuple) else pace
     if subset is not None:
         about |= {"subset": subset.name, "classes": list(subset.names)}
     return about if before is None else {**about, "trained_on": before}
