@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from torch import Tensor
 
 from secateurs.criteria._pass import Listener, Streamed
 from secateurs.criteria._registry import register
-from secateurs.criteria._tally import Tally
+from secateurs.criteria._tally import Tally, total
 from secateurs.criteria._watching import Sight
 from secateurs.graph import Graph
 
@@ -44,6 +45,4 @@ class ActivationMean(Streamed):
         return Listener(sums=tally.sums, see=tally.see, finish=tally.per_unit)
 
     def _measure(self, sight: Sight) -> tuple[Tensor, float]:
-        values = sight.values
-        sums = values.abs().sum(sight.others) if self.absolute else values.sum(sight.others)
-        return sums, values.numel() / max(values.shape[sight.dim], 1)
+        return total(sight, torch.abs if self.absolute else torch.positive)

@@ -11,8 +11,7 @@ from secateurs._errors import ConfigError
 from secateurs.criteria._pass import Listener, Seen, Streamed
 from secateurs.criteria._registry import register
 from secateurs.criteria._sites import Columns, Site
-from secateurs.criteria._tally import Tally
-from secateurs.criteria._watching import Sight
+from secateurs.criteria._tally import Tally, total
 from secateurs.graph import Graph
 
 __all__ = ["ActivationNorm"]
@@ -54,7 +53,7 @@ class ActivationNorm(Streamed):
 
     def listen(self, graph: Graph) -> Listener:
         """See the class."""
-        tally = Tally(graph, _squares)
+        tally = Tally(graph, lambda sight: total(sight, torch.square))
 
         def finish(seen: Seen) -> Mapping[str, Tensor]:
             energies = {site: self._energies(graph, tally, site) for own in seen.sites.values() for site in own}
@@ -77,9 +76,3 @@ class ActivationNorm(Streamed):
             positions, units = columns.on(torch.device("cpu"))
             total.index_add_(0, units, energies[site][positions])
         return total ** (1 / self.p)
-
-
-def _squares(sight: Sight) -> tuple[Tensor, float]:
-    values = sight.values.to(torch.promote_types(sight.values.dtype, torch.float32))
-    norms = torch.linalg.vector_norm(values, dim=sight.others) if sight.others else values.abs()
-    return norms.double() ** 2, values.numel() / max(values.shape[sight.dim], 1)

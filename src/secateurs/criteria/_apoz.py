@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from torch import Tensor
 
 from secateurs.criteria._pass import Listener, Streamed
 from secateurs.criteria._registry import register
-from secateurs.criteria._tally import Tally
-from secateurs.criteria._watching import Sight
+from secateurs.criteria._tally import Tally, total
 from secateurs.graph import Graph
 
 __all__ = ["APoZ"]
@@ -34,10 +34,10 @@ class APoZ(Streamed):
 
     def listen(self, graph: Graph) -> Listener:
         """See the class."""
-        tally = Tally(graph, _active)
+        tally = Tally(graph, lambda sight: total(sight, _active))
         return Listener(sums=tally.sums, see=tally.see, finish=tally.per_unit)
 
 
-def _active(sight: Sight) -> tuple[Tensor, float]:
-    values = sight.values
-    return (values > 0).sum(sight.others), values.numel() / max(values.shape[sight.dim], 1)
+def _active(values: Tensor) -> Tensor:
+    """1 or 0; as floating numbers, since sums of booleans are slow."""
+    return torch.gt(values, 0, out=torch.empty_like(values))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from secateurs.criteria._blocks import blocks
 from secateurs.criteria._images import Layout, means
 
 __all__ = ["gated"]
@@ -49,8 +50,9 @@ def _per_image(values: Tensor, gradient: Tensor, dim: int, layout: Layout, image
     What is the same for any input has the same share in every image.
     """
     dtype = torch.promote_types(values.dtype, torch.float32)
+    if layout.dim == 0 and len(values) == images and values.dim() + dim == 1:  # the usual case
+        pairs = blocks(values, gradient)
+        return torch.cat([(one.to(dtype) * other.to(dtype)).reshape(*one.shape[:2], -1).sum(2) for one, other in pairs])
     product = values.to(dtype) * gradient.to(dtype)
-    if layout.dim == 0 and len(product) == images and product.dim() + dim == 1:
-        return product.flatten(2).sum(2) if product.dim() > 2 else product  # the usual case, in one go
     places = product.numel() / max(images * product.shape[dim], 1)
     return means(product, dim, layout, images) * places

@@ -1,7 +1,7 @@
 """The gates of one batch, and where its images are."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 
@@ -94,10 +94,11 @@ class Gates:
     Args:
         images: in the batch.
         layouts: where they are.
+        written: sites of what code writes into later, so that a gate there must not be a view of it.
     """
 
-    def __init__(self, images: int, layouts: Layouts) -> None:
-        self._images, self._layouts = images, layouts
+    def __init__(self, images: int, layouts: Layouts, written: Set[Site]) -> None:
+        self._images, self._layouts, self._written = images, layouts, written
         self._sights: list[tuple[Site, int]] = []
         self._calls: Counter[Site] = Counter()
         self.leaves: list[Tensor] = []
@@ -112,7 +113,7 @@ class Gates:
         gate = torch.ones(size, dtype=dtype, device=values.device, requires_grad=True)
         self.leaves.append(gate)
         self._sights.append((sight.site, sight.first))
-        return gated(values, gate, sight.dim, self._layout(sight, call), copy=sight.site.kind != "read")
+        return gated(values, gate, sight.dim, self._layout(sight, call), copy=sight.site in self._written)
 
     def _layout(self, sight: Sight, call: _Call) -> partial[Layout]:
         values = sight.values

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, final
 
@@ -15,7 +15,7 @@ from secateurs.criteria._criterion import Criterion, Loss
 from secateurs.criteria._data import Batch, read_batches, required_loss
 from secateurs.criteria._gates import Gates, Layouts, Products
 from secateurs.criteria._sites import Columns, Site, sites_of
-from secateurs.criteria._watching import Sight, watched
+from secateurs.criteria._watching import Sight, watched, written_to
 from secateurs.graph import Graph, free_attention, map_tensors, tensors_in, tensors_of, untouched
 
 __all__ = ["Listener", "Streamed", "device_of", "images_of", "listen", "requiring_grad", "singles"]
@@ -109,6 +109,8 @@ class _Run:
         }
         self._passed: set[Site] = set()
         self._layouts = Layouts(graph)
+        self._written: set[Site] | None = None
+        self._copies = False
 
     def __call__(self, batches: Iterable[Any] | None, loss: Loss | None) -> Seen:
         if self._gated or self._weights:
@@ -127,20 +129,13 @@ class _Run:
 
     def _look(self, batch: Batch, loss: Loss | None, learned: Mapping[str, Tensor]) -> None:
         count = images_of(batch)
-        gates = Gates(count, self._layouts) if self._gated else None
-
-        def see(sight: Sight) -> Tensor:
-            self._passed.add(sight.site)
-            for take in self._see:
-                take(replace(sight, values=sight.values.detach()))
-            return sight.values if gates is None else gates.put(sight)
-
-        gradients = bool(self._gated or self._weights)
-        with torch.enable_grad() if gradients else nullcontext():
-            with watched(self._graph, self._distinct, see) if self._distinct else nullcontext():
-                outputs = batch.outputs(self._graph.model)
-            if loss is None or not gradients:
-                return
+        if not self._gated and not self._weights:
+            self._forward(batch, None)
+            return
+        assert loss is not None
+        with torch.enable_grad():
+            gates = self._gates(batch, count) if self._gated else None
+            outputs = self._forward(batch, gates)
             if gates is not None:
                 self._layouts.learn(gates.unclear, batch, count)
             leaves = [*learned.values(), *([] if gates is None else gates.leaves)]
@@ -153,6 +148,27 @@ class _Run:
         by_path = dict(zip(learned, found, strict=False))
         for weigh in self._weights:
             weigh(by_path, count)
+
+    def _forward(self, batch: Batch, gates: Gates | None) -> Any:
+        def see(sight: Sight) -> Tensor:
+            self._passed.add(sight.site)
+            if self._see:
+                plain = sight if gates is None else replace(sight, values=sight.values.detach())
+                with torch.no_grad():
+                    for take in self._see:
+                        take(plain)
+            return sight.values if gates is None else gates.put(sight)
+
+        if not self._distinct:
+            return batch.outputs(self._graph.model)
+        with watched(self._graph, self._distinct, see):
+            return batch.outputs(self._graph.model)
+
+    def _gates(self, batch: Batch, count: int) -> Gates:
+        if self._written is None:
+            one = next(singles(batch))
+            self._written = written_to(self._graph, self._distinct, lambda: one.outputs(self._graph.model))
+        return Gates(count, self._layouts, self._written)
 
     def _reduced(self, images: Tensor) -> Seen:
         passed = torch.tensor([float(site in self._passed) for site in self._distinct], dtype=torch.float64)

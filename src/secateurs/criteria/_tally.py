@@ -5,12 +5,25 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from secateurs.criteria._blocks import blocks
 from secateurs.criteria._pass import Seen, device_of
 from secateurs.criteria._sites import Columns, Site, sites_of
 from secateurs.criteria._watching import Sight
 from secateurs.graph import Graph
 
-__all__ = ["Tally"]
+__all__ = ["Tally", "total"]
+
+
+def total(sight: Sight, measure: Callable[[Tensor], Tensor]) -> tuple[Tensor, float]:
+    """The sums per channel [C] of what `measure` makes of every number, and how many numbers each adds up."""
+    values, dtype = sight.values, torch.promote_types(sight.values.dtype, torch.float32)
+    count = values.numel() / max(values.shape[sight.dim], 1)
+    if values.dim() + sight.dim == 0:  # channels are in front: one image without a batch
+        return measure(values.to(dtype)).sum(sight.others) if sight.others else measure(values.to(dtype)), count
+    sums = torch.zeros(values.shape[sight.dim], dtype=torch.float64, device=values.device)
+    for (part,) in blocks(values):
+        sums += measure(part.to(dtype)).sum(sight.others)
+    return sums, count
 
 
 class Tally:

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from secateurs.criteria._sites import Site
 from secateurs.graph import Graph, module_at
 
-__all__ = ["See", "Sight", "watched"]
+__all__ = ["See", "Sight", "watched", "written_to"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,6 +65,20 @@ def watched(graph: Graph, sites: Iterable[Site], see: See) -> Iterator[None]:
                 mode.add(site)
         stack.enter_context(mode)
         yield
+
+
+def written_to(graph: Graph, sites: Iterable[Site], run: Callable[[], object]) -> set[Site]:
+    """Those of the sites where code, while `run` calls the model, writes into what was made or left there."""
+    found: list[tuple[Site, Tensor, int]] = []
+
+    def see(sight: Sight) -> Tensor:
+        if sight.site.kind != "read":
+            found.append((sight.site, sight.values, sight.values._version))
+        return sight.values
+
+    with torch.no_grad(), watched(graph, sites, see):
+        run()
+    return {site for site, values, version in found if values._version != version}
 
 
 def _leave(site: Site, see: See, _module: nn.Module, _args: Any, output: Tensor) -> Tensor:
