@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from secateurs import models
-from secateurs._nearest import nearest_hint
 from secateurs.convert._old_file import OldFile
+from secateurs.convert._resnet import resnet_of
 from secateurs.data import SUBSETS
 
 __all__ = ["CRITERION", "batches", "cut", "data", "model", "network", "percent", "slug", "subset", "training"]
@@ -40,12 +40,7 @@ def network(old: OldFile) -> str:
         if "Depth" in old:
             old.dropped("Depth", f"{name} has one depth")
         return name
-    depth = old.whole("Depth", least=8)
-    if f"resnet{depth}" not in models.names():
-        known = [other for other in models.names() if re.fullmatch(r"resnet\d+", other)]
-        cure = nearest_hint(f"resnet{depth}", known, f"Networks are {', '.join(known)}.")
-        raise old.wrong("Depth", "the depth of a resnet that is here", cure)
-    return f"resnet{depth}"
+    return resnet_of(old, "Depth", models.names())
 
 
 def _projects(name: str) -> bool:
@@ -137,8 +132,8 @@ def _schedule(old: OldFile) -> dict[str, Any]:
     if "LR_Scheduler" in old:
         old.overruled("LR_Scheduler", "LR_Schedule is there")
     epochs, rates = values[::2], values[1::2]
-    if len(epochs) != len(rates) or any(epoch != int(epoch) or epoch < 0 for epoch in epochs):
-        raise old.wrong("LR_Schedule", "pairs of an epoch and a rate, such as 0 0.001 5 0.01 15 -1")
+    if len(epochs) != len(rates) or list(epochs) != sorted({max(0, int(epoch)) for epoch in epochs}):
+        raise old.wrong("LR_Schedule", "pairs of a rising epoch and a rate, such as 0 0.001 5 0.01 15 -1")
     pairs: list[list[float]] = [
         [int(epoch), -1 if rate == -1 else rate] for epoch, rate in zip(epochs, rates, strict=True)
     ]

@@ -86,8 +86,8 @@ def checked_sections(path: Path, sections: Sections, keys: Iterable[Key]) -> dic
 
 def _unknown(where: str, name: str, section: str, known: Mapping[str, Mapping[str, Key]]) -> ConfigError:
     homes = [other for other, names in known.items() if name in names]
-    own = {key.name.lower(): key.name for key in known[section].values()}
-    cure = nearest_hint(name, own, f"Keys of [{section}] are {', '.join(own.values())}.")
+    spelled = ", ".join(key.name for key in known[section].values())
+    cure = nearest_hint(name, known[section], f"Keys of [{section}] are {spelled}.")
     if homes:
         cure = f"It belongs in [{homes[0]}]."
     return ConfigError(where, wanted="a known key", got=repr(name), cure=cure)

@@ -13,6 +13,7 @@ from secateurs.convert._conversion import Conversion
 from secateurs.convert._flags import unknown_key
 from secateurs.convert._ini import read_text
 from secateurs.convert._old_file import OldFile
+from secateurs.convert._resnet import resnet_of
 from secateurs.convert._static_keys import KEYS
 
 __all__ = ["convert_static"]
@@ -72,14 +73,11 @@ def _values(path: Path) -> dict[str, Any]:
 
 def _model(old: OldFile) -> dict[str, Any]:
     old.choice("network", {"resnet": "resnet"})
-    depth = old.whole("depth", least=8)
+    depth = old.whole("depth", least=1)
     if f"resnet{depth}x4" in models.names():
         return {"name": f"resnet{depth}x4"}
-    known = [name for name in models.names() if "shortcut" in models.TABLE[name].options and "resnet" in name]
-    if f"resnet{depth}" not in known:
-        cure = nearest_hint(f"resnet{depth}", known, f"Networks are {', '.join(known)}.")
-        raise old.wrong("depth", "the depth of a resnet that is here", cure)
-    return {"name": f"resnet{depth}", "options": {"width": float(_WIDE), "shortcut": "B"}}
+    known = [name for name in models.names() if "shortcut" in models.TABLE[name].options]
+    return {"name": resnet_of(old, "depth", known), "options": {"width": float(_WIDE), "shortcut": "B"}}
 
 
 def _data(old: OldFile) -> dict[str, Any]:
