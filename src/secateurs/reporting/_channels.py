@@ -8,7 +8,7 @@ import numpy as np
 
 from secateurs._files import load_tensors
 
-__all__ = ["NormHistogram", "channel_difference", "norm_histogram"]
+__all__ = ["NormHistogram", "channel_difference", "filter_norms", "norm_histogram"]
 
 
 def channel_difference(first: Mapping[str, Collection[int]], second: Mapping[str, Collection[int]]) -> float:
@@ -52,13 +52,18 @@ def norm_histogram(before: Path, after: Path, *, bins: int = 50) -> NormHistogra
     Raises:
         FileError: no such file.
     """
-    norms = [_norms(path) for path in (before, after)]
+    norms = [filter_norms(path) for path in (before, after)]
     edges = np.linspace(0.0, max(float(own.max(initial=0.0)) for own in norms) or 1.0, bins + 1)
     counts = [np.histogram(own, edges)[0].tolist() for own in norms]
     return NormHistogram(edges=tuple(edges.tolist()), before=tuple(counts[0]), after=tuple(counts[1]))
 
 
-def _norms(path: Path) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def filter_norms(path: Path) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """The mean absolute weight of every filter of a network, from its weight file.
+
+    Raises:
+        FileError: no such file.
+    """
     tensors, _ = load_tensors(path)
     own = [
         tensor.double().abs().flatten(1).mean(1).numpy()
