@@ -10,6 +10,8 @@ from secateurs.recipes._yaml import parse_yaml
 __all__ = ["override", "parse_override"]
 
 _DIGITS = 10
+# So many keys down, the keys are dotted paths: those of a variant, of a data set, of a factor's choice.
+_PATHS = {"variants": 2, "for_data": 2, "factors": 3}
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -61,7 +63,8 @@ def _keys(root: Any, path: str) -> list[str]:
     while parts:
         taken = 1
         if isinstance(node, dict):
-            taken = next((end for end in range(len(parts), 1, -1) if ".".join(parts[:end]) in node), 1)
+            known = (end for end in range(len(parts), 0, -1) if ".".join(parts[:end]) in node)
+            taken = next(known, len(parts) if len(keys) == _PATHS.get(path.partition(".")[0]) else 1)
         keys.append(".".join(parts[:taken]))
         node, parts = node.get(keys[-1]) if isinstance(node, dict) else _entry(node, keys[-1]), parts[taken:]
     return keys
