@@ -64,7 +64,7 @@ constant = 3
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("command", ["demo", "run", "prune", "inspect", "cost", "runs", "recipes", "schema"])
+@pytest.mark.parametrize("command", ["demo", "run", "prune", "inspect", "cost", "runs", "recipes", "schema", "convert"])
 def test_every_command_explains_itself_with_an_example(
     capsys: pytest.CaptureFixture[str], command: str, flag: str
 ) -> None:

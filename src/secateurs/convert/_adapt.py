@@ -29,7 +29,7 @@ def convert_adapt(path: Path, sections: Sections) -> Conversion:
     old = OldFile(str(path), KEYS, checked_sections(path, sections, KEYS))
     if old.truth("Prune_Weights") and old.truth("Prune_Filters"):
         raise old.wrong("Prune_Weights", "Prune_Weights or Prune_Filters, not both", "Set one of them to False.")
-    if old.truth("Prune_Weights"):
+    if "Prune_Weights" in old:
         old.dropped("Prune_Weights", "single weights are masked here: stages scores and random_mask")
     switch = _switch(old, path)
     mode, recipe = _BUILD[switch](old)

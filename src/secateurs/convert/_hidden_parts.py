@@ -36,6 +36,8 @@ def model(old: OldFile, *, masks: bool) -> dict[str, Any]:
     key = "resume" if "resume" in old else "pretrained"
     if key not in old:
         return made
+    if key == "resume" and "pretrained" in old:
+        old.overruled("pretrained", "resume is there")
     made["weights"] = re.sub(r"\.(pth|pt|state)(\.tar)?$", "", old.text(key))
     if made["weights"] != old.text(key):
         made["weights"] += ".safetensors"
