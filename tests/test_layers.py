@@ -18,6 +18,8 @@ ALLOWED = {
     "criteria": {"graph", "statistics", "masks"},
     "selection": {"graph", "cost", "statistics", "criteria"},
     "surgery": {"graph", "cost", "statistics", "criteria", "selection"},
+    "dynamic": {"graph", "cost", "surgery"},
+    "eigen": {"graph", "cost", "statistics", "criteria", "selection", "surgery"},
     "training": set(),
     "data": set(),
     "models": set(),

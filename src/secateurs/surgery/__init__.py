@@ -3,6 +3,7 @@
 from secateurs.graph import tensors_in
 from secateurs.surgery._apply import Report, Result, apply
 from secateurs.surgery._changes import Change, history, plans_of, record, register_change
+from secateurs.surgery._cut import copy_model
 from secateurs.surgery._difference import relative_error
 from secateurs.surgery._files import load, save
 from secateurs.surgery._fill import fill_random
@@ -19,6 +20,7 @@ __all__ = [
     "Report",
     "Result",
     "apply",
+    "copy_model",
     "fill_random",
     "history",
     "kept_outputs",
