@@ -2,7 +2,8 @@
 
 from secateurs.reporting._catalogue import Entry, catalogue
 from secateurs.reporting._channels import NormHistogram, channel_difference, norm_histogram
-from secateurs.reporting._plots import write_plots, write_study
+from secateurs.reporting._figure import PictureFormat, drawn_as
+from secateurs.reporting._plots import write_plots, write_study, write_together
 from secateurs.reporting._record import RunRecord, read_run
 from secateurs.reporting._subset_log import subset_log
 from secateurs.reporting._table import result_lines, result_table
@@ -10,9 +11,11 @@ from secateurs.reporting._table import result_lines, result_table
 __all__ = [
     "Entry",
     "NormHistogram",
+    "PictureFormat",
     "RunRecord",
     "catalogue",
     "channel_difference",
+    "drawn_as",
     "norm_histogram",
     "read_run",
     "result_lines",
@@ -20,4 +23,5 @@ __all__ = [
     "subset_log",
     "write_plots",
     "write_study",
+    "write_together",
 ]

@@ -1,9 +1,11 @@
 """What all pictures share: the backend without a screen, the colours, the atomic write."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from secateurs._errors import ConfigError
 from secateurs._files import write_bytes
@@ -13,7 +15,9 @@ __all__ = [
     "GREY",
     "LIGHT",
     "ORANGE",
+    "PictureFormat",
     "colour_of",
+    "drawn_as",
     "legend_beside",
     "marker_of",
     "name_layers",
@@ -24,6 +28,14 @@ __all__ = [
 
 # Okabe and Ito, 2008: told apart with any colour vision, and in grey print by their lightness.
 BLUE, ORANGE, GREY, LIGHT = "#0072B2", "#E69F00", "#4D4D4D", "#D9D9D9"
+PictureFormat: TypeAlias = Literal["png", "svg", "pdf"]
+_NO_DATES: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
+# Many functions draw, and one caller says how pictures are stored.
+_format: ContextVar[PictureFormat] = ContextVar("format", default="png")
 _MARKERS = "osD^vP*X"
 _COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", GREY)
 
@@ -72,12 +84,32 @@ def name_layers(axes: Any, layers: Sequence[str]) -> None:
     axes.set_xlim(-0.6, len(layers) - 0.4)
 
 
+@contextmanager
+def drawn_as(picture_format: PictureFormat) -> Iterator[None]:
+    """Pictures that are written inside are of this format.
+
+    Raises:
+        ConfigError: no such format.
+    """
+    if picture_format not in get_args(PictureFormat):
+        wanted = ", ".join(get_args(PictureFormat))
+        raise ConfigError("format", wanted=f"one of {wanted}", got=repr(picture_format), cure="Choose one of these.")
+    token = _format.set(picture_format)
+    try:
+        yield
+    finally:
+        _format.reset(token)
+
+
 def save_figure(figure: Any, path: Path) -> Path:
-    """Write the figure as PNG; equal figures give equal bytes."""
+    """Write the figure, with the ending of its format in the place of the path's; equal figures give equal bytes."""
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    buffer, kind = io.BytesIO(), _format.get()
+    with rc_context({"svg.hashsalt": "secateurs"}):
+        figure.savefig(buffer, format=kind, dpi=150, metadata=_NO_DATES[kind])
+    path = path.with_suffix(f".{kind}")
     write_bytes(path, buffer.getvalue())
     return path

@@ -1,5 +1,6 @@
 """The pictures of a run and of a study, as files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from secateurs._files import write_text
@@ -10,10 +11,12 @@ from secateurs.reporting._image_rows import image_rows, image_rows_figure
 from secateurs.reporting._kept_plot import kept_figure
 from secateurs.reporting._levels_write import write_levels
 from secateurs.reporting._masks import mask_figure, mask_rows, mask_table, rates_figure
-from secateurs.reporting._record import member_runs, read_run
+from secateurs.reporting._record import RunRecord, member_runs, read_run
+from secateurs.reporting._search_plot import search_figure, searches, searches_figure
+from secateurs.reporting._subset_write import write_subsets
 from secateurs.reporting._training_plot import training_figure
 
-__all__ = ["write_plots", "write_study"]
+__all__ = ["write_plots", "write_study", "write_together"]
 
 
 def write_plots(path: Path) -> tuple[Path, ...]:
@@ -30,6 +33,10 @@ def write_plots(path: Path) -> tuple[Path, ...]:
     if any("axes" in (stage.get("results") or {}) for stage in run.state.get("stages", [])):
         written.append(save_figure(kept_figure(run), path / "plots" / "kept.png"))
     written += write_levels(run, [(None, run)])
+    found = searches([(None, run)])
+    for number, search in enumerate(found):
+        ending = f"_{number}" if len(found) > 1 else ""
+        written.append(save_figure(search_figure(run.name, search), path / "plots" / f"search{ending}.png"))
     for kind in ("reconstructions", "samples"):
         rows = image_rows(run, kind)
         if rows:
@@ -57,4 +64,28 @@ def write_study(path: Path) -> tuple[Path, ...]:
     if runs:
         write_text(path / "cuts.md", cut_table(runs))
         written.append(save_figure(cuts_figure(study, runs), path / "plots" / "cuts.png"))
-    return tuple(written)
+    return (*written, *_subsets_and_searches(study.name, path, list(member_runs(study))))
+
+
+def write_together(name: str, path: Path, folders: Sequence[Path]) -> tuple[Path, ...]:
+    """Draw what the runs in several directories, of studies or of runs, show side by side, into the directory `path`.
+
+    These are what runs say about subsets of the classes, and what their searches cost: every run tells by itself what
+    it is, whichever study it belongs to.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+        FileError: no run directory.
+    """
+    members: list[tuple[str | None, RunRecord]] = []
+    for record in map(read_run, folders):
+        members += member_runs(record) if "runs" in record.state else [(record.name, record)]
+    return tuple(_subsets_and_searches(name, path, members))
+
+
+def _subsets_and_searches(name: str, path: Path, members: Sequence[tuple[str | None, RunRecord]]) -> list[Path]:
+    written = write_subsets(name, path, [run for _, run in members])
+    found = searches(members)
+    if found:
+        written.append(save_figure(searches_figure(name, found), path / "plots" / "searches.png"))
+    return written

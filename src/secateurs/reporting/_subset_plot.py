@@ -32,6 +32,7 @@ def accuracy_figure(name: str, runs: Sequence[SubsetRun], value: Value, title: s
             _accuracies(axes, own, value, over_subsets=subset is None)
             axes.set_title(f"{network}, {subset or 'mean over subsets'}", fontsize=10, loc="left")
             tidy(axes)
+        row[0].set_ylim(bottom=max(-1.0, row[0].get_ylim()[0]))
         row[0].set_ylabel(f"test accuracy, %, {title}", fontsize=8)
     for axes in panels[-1]:
         axes.set_xlabel("GOps per image")
@@ -58,6 +59,9 @@ def training_cost_figure(name: str, runs: Sequence[SubsetRun]) -> Any:
                 found = [[c for c in cells(own) if (c.way, c.percent) == (way, level)] for level in levels]
                 _line(axes, way, levels, [seed_means(each, value) for each in found])
             axes.set_yscale("log")
+            for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+                ticks("{x:,.4g}")
+            axes.tick_params(axis="y", which="minor", labelsize=7)
             axes.set_title(network, fontsize=10, loc="left")
             axes.set_ylabel(title)
             tidy(axes)
@@ -83,7 +87,7 @@ def norms_figure(name: str, sets: Sequence[Removed]) -> Any:
             tidy(axes)
         row[0].set_ylabel("filters")
     for axes in panels[-1]:
-        axes.set_xlabel("mean absolute weight of a filter")
+        axes.set_xlabel("mean absolute weight of a filter (last bin: or more)")
     legend_beside(panels[0][-1])
     figure.suptitle(f"{name}: norms of filters before and after the cut", x=0.01, ha="left")
     return figure
