@@ -18,8 +18,8 @@ BLOCKS = [block.partition("```")[0] for block in PAGE.read_text().split("```yaml
 def test_every_list_of_stages_is_accepted(block: str) -> None:
     shown: dict[str, Any] = parse_yaml(block, where="docs/subsets.md")
     recipe = parse(config() | shown, source="docs/subsets.md")
-    assert len(expand(recipe.stages)) >= 2
+    assert len(expand(recipe.stages)) >= 1
 
 
 def test_there_are_as_many_as_jobs() -> None:
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 6
