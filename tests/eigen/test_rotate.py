@@ -144,15 +144,14 @@ def test_cuts_before_and_after_compose_and_are_proved(tmp_path: Path) -> None:
         assert result.report.error < 1e-9
         again = rotate(result.model, [x], remove={"macs": 0.1})
         sec.save(again, tmp_path / "small.safetensors")
-        factory = sec.models.build
-        loaded = sec.load(tmp_path / "small.safetensors", lambda: factory("resnet8", classes=4).double())
+        loaded = sec.load(tmp_path / "small.safetensors", resnet)
         assert torch.equal(outputs(again, x), outputs(loaded, x))
 
 
 def test_fixed_rotations_ask_for_no_gradients_and_load_so(tmp_path: Path) -> None:
     model = rotate(resnet(), [images()], options=EigenOptions(rotations="fixed"))
     sec.save(model, tmp_path / "fixed.safetensors")
-    loaded = sec.load(tmp_path / "fixed.safetensors", lambda: resnet())
+    loaded = sec.load(tmp_path / "fixed.safetensors", resnet)
     for one in (model, loaded):
         for bottleneck in bottlenecks(one).values():
             for layer, learns in ((bottleneck.into, False), (bottleneck.core, True), (bottleneck.out, False)):
@@ -268,4 +267,4 @@ def test_a_damaged_rotation_is_refused(kind: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Rotation, "to_json", damaged)
     sec.save(model, tmp_path / "damaged.safetensors")
     with pytest.raises((PlanError, FileError)):
-        sec.load(tmp_path / "damaged.safetensors", lambda: resnet())
+        sec.load(tmp_path / "damaged.safetensors", resnet)

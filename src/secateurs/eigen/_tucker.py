@@ -27,7 +27,6 @@ def tucker(weight: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor, Ten
 
 def _leading(tensor: Tensor, count: int) -> Tensor:
     """Left singular vectors of the first dim against the others; completed where there are fewer than asked for."""
-    vectors = torch.linalg.svd(tensor.flatten(1), full_matrices=True).U if tensor.flatten(1).shape[1] < count else None
-    if vectors is None:
-        vectors = torch.linalg.svd(tensor.flatten(1), full_matrices=False).U
-    return vectors[:, :count]
+    flat = tensor.flatten(1)
+    left: Tensor = torch.linalg.svd(flat, full_matrices=flat.shape[1] < count).U
+    return left[:, :count]
