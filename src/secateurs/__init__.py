@@ -1,6 +1,6 @@
 """Secateurs cuts trained PyTorch networks down to what they need, and proves that the cut is right."""
 
-from secateurs import criteria, eigen, models
+from secateurs import criteria, dynamic, eigen, models
 from secateurs._errors import (
     BudgetError,
     CheckpointWarning,
@@ -47,6 +47,7 @@ __all__ = [
     "apply",
     "cost",
     "criteria",
+    "dynamic",
     "eigen",
     "latency",
     "load",
