@@ -14,6 +14,7 @@ from secateurs._errors import PlanError
 from secateurs.criteria import Criterion, Scores
 from secateurs.criteria._registry import _TABLE
 from secateurs.graph import Graph, trace
+from secateurs.statistics import FactorOptions
 from tests.criteria._toys import TOYS, permute, toy
 
 
@@ -56,6 +57,8 @@ def _loss(outputs: Tensor, _targets: object) -> Tensor:
     return outputs.double().sin().sum()
 
 
+_EMPIRICAL = FactorOptions(fisher="empirical", inputs="patch")  # no labels can be drawn from some toys
+
 CLAIMS: Mapping[str, Claim] = {
     "Random": Claim(
         criterion=criteria.Random(), degree=0, reads_weights=False, pinned=(0.49410234, 0.74934572, 0.14199072)
@@ -97,6 +100,18 @@ CLAIMS: Mapping[str, Claim] = {
     "Taylor gate": Claim(criterion=criteria.Taylor(at="gate"), degree=None, data=True, pinned=None),
     "Fisher": Claim(criterion=criteria.Fisher(), degree=None, data=True, pinned=None),
     "Fisher weights": Claim(criterion=criteria.Fisher(at="weights"), degree=None, data=True, pinned=None),
+    "KronOBD": Claim(
+        criterion=criteria.KronOBD(factors=_EMPIRICAL), degree=None, data=True, refuses=("attention",), pinned=None
+    ),
+    "KronOBS": Claim(
+        criterion=criteria.KronOBS(factors=_EMPIRICAL), degree=None, data=True, refuses=("attention",), pinned=None
+    ),
+    "COBD": Claim(
+        criterion=criteria.COBD(factors=_EMPIRICAL), degree=None, data=True, refuses=("attention",), pinned=None
+    ),
+    "COBS": Claim(
+        criterion=criteria.COBS(factors=_EMPIRICAL), degree=None, data=True, refuses=("attention",), pinned=None
+    ),
     "SNIP": Claim(criterion=criteria.SNIP(), degree=None, data=True, pinned=None),
     "GraSP": Claim(criterion=criteria.GraSP(temperature=1), degree=None, data=True, pinned=None),
     "ActivationMean": Claim(criterion=criteria.ActivationMean(), degree=None, data=True, pinned=None),

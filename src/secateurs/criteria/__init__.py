@@ -5,6 +5,8 @@ from secateurs.criteria._activation_norm import ActivationNorm
 from secateurs.criteria._apoz import APoZ
 from secateurs.criteria._average import Average
 from secateurs.criteria._bn_scale import BNScale
+from secateurs.criteria._c_obd import COBD
+from secateurs.criteria._c_obs import COBS
 from secateurs.criteria._combination import score_together
 from secateurs.criteria._contribution import Contribution
 from secateurs.criteria._criterion import Criterion, Loss, check_graph
@@ -14,6 +16,8 @@ from secateurs.criteria._fisher import Fisher
 from secateurs.criteria._geometric_median import GeometricMedian
 from secateurs.criteria._grasp import GraSP
 from secateurs.criteria._hrank import HRank
+from secateurs.criteria._kron_obd import KronOBD
+from secateurs.criteria._kron_obs import KronOBS
 from secateurs.criteria._lamp import LAMP
 from secateurs.criteria._magnitude import Magnitude
 from secateurs.criteria._mean_magnitude import MeanMagnitude
@@ -28,6 +32,8 @@ from secateurs.criteria._taylor import Taylor
 from secateurs.criteria._unit_mem import Memorisation, UnitMem
 
 __all__ = [
+    "COBD",
+    "COBS",
     "LAMP",
     "SNIP",
     "APoZ",
@@ -43,6 +49,8 @@ __all__ = [
     "GeometricMedian",
     "GraSP",
     "HRank",
+    "KronOBD",
+    "KronOBS",
     "Loss",
     "Magnitude",
     "MeanMagnitude",

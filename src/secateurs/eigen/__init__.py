@@ -2,9 +2,20 @@
 
 from secateurs.eigen._bottleneck import Bottleneck, Widths
 from secateurs.eigen._change import Rotation
+from secateurs.eigen._compensate import compensated
 from secateurs.eigen._directions import Directions
 from secateurs.eigen._options import EigenOptions
 from secateurs.eigen._rotate import directions_of, rotate
 from secateurs.statistics import FactorOptions
 
-__all__ = ["Bottleneck", "Directions", "EigenOptions", "FactorOptions", "Rotation", "Widths", "directions_of", "rotate"]
+__all__ = [
+    "Bottleneck",
+    "Directions",
+    "EigenOptions",
+    "FactorOptions",
+    "Rotation",
+    "Widths",
+    "compensated",
+    "directions_of",
+    "rotate",
+]
