@@ -6,7 +6,9 @@ from secateurs.selection._count import CountChoice, CountOptions, units_by_count
 from secateurs.selection._each import each_axis
 from secateurs.selection._floors import GroupFloors, group_floors
 from secateurs.selection._levels import removals, sparsities
+from secateurs.selection._measured import Measured, MeasuredChoice, Probing, select_measured
 from secateurs.selection._reachable import Reach, reachable
+from secateurs.selection._schedules import Schedule, cut_ratios, still_to_remove
 from secateurs.selection._select import select
 
 __all__ = [
@@ -14,14 +16,21 @@ __all__ = [
     "CountChoice",
     "CountOptions",
     "GroupFloors",
+    "Measured",
+    "MeasuredChoice",
     "Own",
+    "Probing",
     "Reach",
+    "Schedule",
+    "cut_ratios",
     "each_axis",
     "group_floors",
     "reachable",
     "removals",
     "select",
+    "select_measured",
     "sparsities",
+    "still_to_remove",
     "units_alone",
     "units_by_count",
 ]

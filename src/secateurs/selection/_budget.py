@@ -8,9 +8,12 @@ from typing import Any
 from secateurs._errors import BudgetError, PlanError
 from secateurs._nearest import nearest_hint
 
-__all__ = ["KEYS", "Budget", "checked_ratio", "exact"]
+__all__ = ["KEYS", "Budget", "checked_ratio", "exact", "rounded_down"]
 
 KEYS = ("macs", "params", "bytes", "units")
+
+
+_MEASURED = "Measured figures: secateurs.prune(remove={'latency': 0.3}), or selection.select_measured."
 
 
 class Budget:
@@ -24,10 +27,10 @@ class Budget:
         PlanError: an unknown key, no key at all, or a ratio outside (0, 1).
     """
 
-    def __init__(self, remove: Mapping[str, float], dense: Mapping[str, int]) -> None:
+    def __init__(self, remove: Mapping[str, float | Fraction], dense: Mapping[str, int]) -> None:
         for key in remove:
             if key not in KEYS:
-                cure = nearest_hint(key, KEYS, "Take one of these.")
+                cure = _MEASURED if key == "latency" else nearest_hint(key, KEYS, "Take one of these.")
                 raise PlanError("remove", wanted=f"one of {', '.join(KEYS)}", got=repr(key), cure=cure)
         if not remove:
             cure = "Say how much is to go, for example remove={'macs': 0.5}."
@@ -44,26 +47,28 @@ class Budget:
     def refuse(self, least: Mapping[str, int], allowed: str) -> BudgetError:
         """The error for a budget that even `least`, the smallest figures that can be reached, do not meet."""
         missed = [key for key, needed in self._needed.items() if self._dense[key] - least[key] < needed]
-        got = ", ".join(f"at most {_reachable(self._dense[key], least[key]):.4f} of {key}" for key in missed)
+        got = ", ".join(f"at most {rounded_down(self._dense[key], least[key]):.4f} of {key}" for key in missed)
         return BudgetError(
             ", ".join(f"remove[{key!r}]" for key in missed),
-            wanted=", ".join(f"{self._ratios[key]:g} of {key} removed" for key in missed),
+            wanted=", ".join(f"{float(self._ratios[key]):g} of {key} removed" for key in missed),
             got=f"{got} ({allowed})",
-            cure="Ask for less, or loosen floor, multiple_of, protect, kinds or scope.",
+            cure="Ask for less, or loosen floor, cap, multiple_of, protect, kinds or scope.",
         )
 
 
-def exact(ratio: float) -> Fraction:
+def exact(ratio: float | Fraction) -> Fraction:
     """The decimal number that was written: 0.1 is a tenth, not the float next to it."""
-    return Fraction(repr(ratio))
+    return ratio if isinstance(ratio, Fraction) else Fraction(repr(ratio))
 
 
-def checked_ratio(ratio: Any, where: str) -> float:
-    """The ratio as a float.
+def checked_ratio(ratio: Any, where: str) -> float | Fraction:
+    """The ratio as a float; a fraction as it is.
 
     Raises:
         PlanError: not a number, or not between 0 and 1, both excluded.
     """
+    if isinstance(ratio, Fraction) and 0 < ratio < 1:
+        return ratio
     try:
         value = float("nan") if isinstance(ratio, (bool, str)) else float(ratio)
     except (TypeError, ValueError):
@@ -74,6 +79,6 @@ def checked_ratio(ratio: Any, where: str) -> float:
     return value
 
 
-def _reachable(dense: int, least: int) -> float:
-    """Rounded down, so that the figure told can be asked for."""
+def rounded_down(dense: int, least: int) -> float:
+    """The fraction between these figures to four places, rounded down, so that the figure told can be asked for."""
     return math.floor(10_000 * Fraction(dense - least, dense)) / 10_000 if dense else 0.0

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,7 +13,7 @@ from secateurs._errors import PlanError
 from secateurs._nearest import nearest_hint
 from secateurs.criteria import Scores
 from secateurs.graph import Axis, Graph
-from secateurs.selection._budget import exact
+from secateurs.selection._budget import checked_ratio, exact
 
 __all__ = ["Candidate", "Limits", "candidates"]
 
@@ -25,10 +25,12 @@ class Limits:
     Attributes:
         floor: units that stay at least, or the fraction of the axis that does.
         multiple_of: what the kept count of an axis that loses units is a multiple of.
+        cap: fraction of the axis that goes at most; any, if None.
     """
 
     floor: float = 1
     multiple_of: int = 1
+    cap: float | None = None
 
     def __post_init__(self) -> None:
         floor, multiple = self.floor, self.multiple_of
@@ -39,10 +41,14 @@ class Limits:
         if isinstance(multiple, bool) or not isinstance(multiple, int) or multiple < 1:
             cure = "1 allows every count; 8 suits tensor cores."
             raise PlanError("multiple_of", wanted="an integer of at least 1", got=repr(multiple), cure=cure)
+        if self.cap is not None:
+            checked_ratio(self.cap, "cap")
 
     def levels(self, size: int) -> npt.NDArray[np.int64]:
         """How many units an axis of that size may lose, ascending; 0 always may."""
         floor = math.ceil(exact(self.floor) * size) if isinstance(self.floor, float) else self.floor
+        if self.cap is not None:
+            floor = max(floor, size - math.floor(exact(self.cap) * size))
         least = -(-floor // self.multiple_of) * self.multiple_of
         removed = size - np.arange(least, size, self.multiple_of, dtype=np.int64)
         return np.concatenate([np.zeros(1, dtype=np.int64), removed[::-1]])
@@ -87,13 +93,12 @@ def candidates(
     graph: Graph,
     scores: Mapping[str, Tensor],
     axes: Sequence[Axis],
-    limits: Limits,
-    floors: Mapping[str, float] | None = None,
+    limits: Mapping[str, Limits],
 ) -> tuple[Candidate, ...]:
     """The axes that take part, with their scores checked and sorted; coupled ones as one candidate.
 
     Args:
-        floors: axis name to its own floor, where it has another one than `limits` says.
+        limits: axis name to how many of its units may stay.
 
     Raises:
         PlanError: scores of an axis that the graph does not have, or of the wrong shape, not finite or missing for
@@ -106,14 +111,13 @@ def candidates(
             raise PlanError(f"scores[{name!r}]", wanted="the name of an axis", got="no such axis", cure=cure)
     checked = Scores({axis.name: scores[axis.name] for axis in axes if axis.name in scores}, axes)
     coupled = {name: coupling for coupling in graph.couplings for name in coupling.shares}
-    own = {name: replace(limits, floor=floor) for name, floor in (floors or {}).items()}
     found = []
     for axis in axes:
         coupling = coupled.get(axis.name)
         together = (axis,) if coupling is None else tuple(graph[name] for name in coupling.shares)
         if axis is together[0]:
             steps = axis.size if coupling is None else coupling.steps
-            found.append(_candidate(together, steps, checked, tuple(own.get(one.name, limits) for one in together)))
+            found.append(_candidate(together, steps, checked, tuple(limits[one.name] for one in together)))
     return tuple(found)
 
 

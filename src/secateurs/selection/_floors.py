@@ -1,7 +1,6 @@
-"""Floors of single axes: given by name, or as a share that the groups of a residual network keep."""
+"""Floors of single axes, as a share that the groups of a residual network keep."""
 
 import math
-from collections.abc import Mapping
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
@@ -9,10 +8,8 @@ from secateurs._errors import PlanError
 from secateurs._nearest import nearest_hint
 from secateurs.graph import Graph
 from secateurs.selection._budget import checked_ratio, exact
-from secateurs.selection._candidates import Limits
-from secateurs.selection._patterns import matching
 
-__all__ = ["GroupFloors", "axis_floors", "group_floors", "streams"]
+__all__ = ["GroupFloors", "group_floors", "streams"]
 
 GroupFloors: TypeAlias = Literal["adapt", "pruners"]
 _RULES = ("adapt", "pruners")
@@ -73,22 +70,3 @@ def streams(graph: Graph) -> frozenset[str]:
             axes = [owner.get(int(atom)) for atom in graph.algebra.resolve(label)[member.positions].reshape(-1)]
             found |= {axis.name for axis in axes if axis is not None and axis.kind != "branch"}
     return frozenset(found)
-
-
-def axis_floors(graph: Graph, floors: Mapping[str, float]) -> dict[str, float]:
-    """The floor of each axis that has one: by its name, else by the first pattern that matches it.
-
-    Raises:
-        PlanError: a floor that makes no sense, or a pattern that matches no axis.
-    """
-    every = [axis.name for axis in graph.axes]
-    found: dict[str, float] = {}
-    for pattern in sorted(floors, key=lambda pattern: pattern not in every):
-        names = matching(pattern, every)
-        if not names:
-            cure = nearest_hint(pattern, every, "print(graph) lists all axes.")
-            raise PlanError(f"floor[{pattern!r}]", wanted="an axis or a pattern", got="no axis of that name", cure=cure)
-        own = Limits(floor=floors[pattern]).floor
-        for name in names:
-            found.setdefault(name, own)
-    return found

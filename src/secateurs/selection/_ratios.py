@@ -8,13 +8,13 @@ from secateurs._errors import BudgetError, PlanError
 from secateurs._nearest import nearest_hint
 from secateurs.graph import Graph
 from secateurs.selection._budget import checked_ratio, exact
-from secateurs.selection._candidates import Candidate, Limits
+from secateurs.selection._candidates import Candidate
 from secateurs.selection._patterns import matching
 
 __all__ = ["axis_ratios", "counts_by_ratio"]
 
 
-def axis_ratios(graph: Graph, scope: Mapping[str, float], taking_part: Sequence[str]) -> dict[str, float]:
+def axis_ratios(graph: Graph, scope: Mapping[str, float], taking_part: Sequence[str]) -> dict[str, float | Fraction]:
     """The ratio of each axis that has one: by its name, else by the first pattern that matches it.
 
     Raises:
@@ -24,7 +24,7 @@ def axis_ratios(graph: Graph, scope: Mapping[str, float], taking_part: Sequence[
         cure = "Give a ratio for an axis or a pattern, for example scope={'*': 0.5}."
         raise PlanError("scope", wanted="a ratio for an axis", got="none", cure=cure)
     every = [axis.name for axis in graph.axes]
-    ratios: dict[str, float] = {}
+    ratios: dict[str, float | Fraction] = {}
     by_name_first = sorted(scope, key=lambda pattern: pattern not in every)
     for pattern in by_name_first:
         ratio, found = checked_ratio(scope[pattern], f"scope[{pattern!r}]"), matching(pattern, every)
@@ -39,7 +39,9 @@ def axis_ratios(graph: Graph, scope: Mapping[str, float], taking_part: Sequence[
     return ratios
 
 
-def counts_by_ratio(candidates: Sequence[Candidate], ratios: Mapping[str, float], limits: Limits) -> list[int]:
+def counts_by_ratio(
+    candidates: Sequence[Candidate], ratios: Mapping[str, float | Fraction], multiple_of: int
+) -> list[int]:
     """How many steps each candidate loses: its ratio rounded up; with `multiple_of`, to the nearest allowed count.
 
     Raises:
@@ -53,7 +55,7 @@ def counts_by_ratio(candidates: Sequence[Candidate], ratios: Mapping[str, float]
             counts.append(0)
             continue
         asked = exact(ratio) * candidate.steps
-        if limits.multiple_of > 1:
+        if multiple_of > 1:
             counts.append(_nearest(candidate.levels.tolist(), asked))
             continue
         count, most = math.ceil(asked), int(candidate.levels[-1])
@@ -61,17 +63,17 @@ def counts_by_ratio(candidates: Sequence[Candidate], ratios: Mapping[str, float]
             size, share = candidate.axes[0].size, candidate.axes[0].size // candidate.steps
             wanted = f"{count * share} of {size} units removed"
             got = f"at most {most * share} ({most / candidate.steps:.4f} of them)"
-            where, cure = f"scope of axis {candidate.axes[0].name!r}", "Ask for less, or lower the floor."
+            where, cure = f"scope of axis {candidate.axes[0].name!r}", "Ask for less, or loosen floor and cap."
             raise BudgetError(where, wanted=wanted, got=got, cure=cure)
         counts.append(count)
     return counts
 
 
-def _ratio_of(candidate: Candidate, ratios: Mapping[str, float]) -> float | None:
+def _ratio_of(candidate: Candidate, ratios: Mapping[str, float | Fraction]) -> float | Fraction | None:
     """The ratio of a candidate; axes that are cut by equal shares follow the one that has a ratio."""
     given = {axis.name: ratios[axis.name] for axis in candidate.axes if axis.name in ratios}
     if len(set(given.values())) > 1:
-        got = ", ".join(f"{ratio:g} for {name!r}" for name, ratio in given.items())
+        got = ", ".join(f"{float(ratio):g} for {name!r}" for name, ratio in given.items())
         cure = "The code computes their sizes from each other: give one ratio for all."
         raise PlanError("scope", wanted="one ratio for axes that are cut by equal shares", got=got, cure=cure)
     return next(iter(given.values()), None)

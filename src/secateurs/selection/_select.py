@@ -1,7 +1,8 @@
 """From scores to a plan."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal
+from fractions import Fraction
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +11,15 @@ from torch import Tensor
 from secateurs._errors import PlanError
 from secateurs._nearest import nearest_hint
 from secateurs.criteria import check_graph
-from secateurs.graph import Axis, Graph, Plan
+from secateurs.graph import Graph, Plan
 from secateurs.selection._budget import Budget
-from secateurs.selection._candidates import Candidate, Limits, candidates
-from secateurs.selection._floors import axis_floors
+from secateurs.selection._candidates import Candidate
+from secateurs.selection._cost_order import Per, cost_steps
+from secateurs.selection._prepared import Counting, Prepared, prepared
 from secateurs.selection._ratios import axis_ratios, counts_by_ratio
-from secateurs.selection._search import fewest, give_back
-from secateurs.selection._spared import Spare
+from secateurs.selection._rules import Rules
+from secateurs.selection._search import Met, fewest, give_back
 from secateurs.selection._steps import Steps, global_steps, layerwise_steps
-from secateurs.selection._taking_part import taking_part
 
 __all__ = ["select"]
 
@@ -29,12 +30,14 @@ _ORDERS: Mapping[str, Callable[[Sequence[Candidate]], Steps]] = {"global": globa
 def select(
     graph: Graph,
     scores: Mapping[str, Tensor],
-    remove: Mapping[str, float] | None = None,
+    remove: Mapping[str, float | Fraction] | None = None,
     *,
     scope: Literal["global", "layerwise"] | Mapping[str, float] = "global",
     protect: Iterable[str] = (),
     floor: float | Mapping[str, float] = 1,
+    cap: float | Mapping[str, float] | None = None,
     multiple_of: int = 1,
+    per: Per | None = None,
     kinds: Iterable[str] | None = None,
 ) -> Plan:
     """Choose what goes: of every axis the units with the lowest scores, as many as a budget asks for.
@@ -60,8 +63,13 @@ def select(
         floor: units that every axis keeps at least, or (a float in (0, 1)) the fraction of them; or a mapping of axis
             names or patterns to such floors (a name before a pattern, then the first pattern that matches), where
             other axes keep one unit.
+        cap: fraction of every axis that goes at most; or a mapping of axis names or patterns to such fractions, as for
+            `floor`, where other axes have none.
         multiple_of: the kept count of every axis that loses units is a multiple of this; an axis of another size is
             left whole or cut to a multiple. Counts are rounded to the nearest allowed, half-way to the larger.
+        per: of scope "global", what scores are divided by before they are compared: the "macs" or "params" that the
+            model loses with a unit once all units before it are gone. For scores that say how much harm a unit's
+            going does: the least harm for what is saved. A score below 0 is multiplied instead.
         kinds: kinds of axes that take part; all but "branch" if None.
 
     Raises:
@@ -69,57 +77,41 @@ def select(
         PlanError: scores, names, patterns or numbers that make no sense, or a cut that the model's code cannot follow.
     """
     check_graph(graph)
-    floors = axis_floors(graph, floor) if isinstance(floor, Mapping) else {}
-    limits = Limits(floor=1 if isinstance(floor, Mapping) else floor, multiple_of=multiple_of)
-    axes = _some(graph, taking_part(graph, protect, kinds))
-    found = candidates(graph, scores, axes, limits, floors)
-    counting = _Counting(graph, axes, Spare(graph, found))
+    rules = Rules(protect=protect, floor=floor, cap=cap, multiple_of=multiple_of, kinds=kinds)
+    ready = prepared(graph, scores, rules)
+    counting = ready.counting
     budget = None if remove is None else Budget(remove, counting.figures(counting.nothing))
     if isinstance(scope, Mapping):
-        ratios = axis_ratios(graph, scope, [axis.name for axis in axes])
-        removed = _lowest(found, counts_by_ratio(found, ratios, limits), counting)
+        _refuse_per(per)
+        ratios = axis_ratios(graph, scope, [axis.name for axis in ready.axes])
+        removed = _lowest(ready.found, counts_by_ratio(ready.found, ratios, multiple_of), counting)
         if budget is not None and not budget.met(counting.figures(removed)):
             raise budget.refuse(counting.figures(removed), "with the ratios in scope")
     else:
-        steps = _order(scope)(found)
-        least = "by axis" if isinstance(floor, Mapping) else floor
-        allowed = f"{len(axes)} of {len(graph.axes)} axes take part, floor={least}, multiple_of={multiple_of}"
-        removed = _within(budget or Budget({}, {}), steps, counting, allowed)
+        removed = _within(budget or Budget({}, {}), _order(graph, scope, per), ready)
     removed = counting.spare(removed)
-    return graph.plan({axis.name: np.flatnonzero(removed[axis.atoms]) for axis in axes})
+    return graph.plan({axis.name: np.flatnonzero(removed[axis.atoms]) for axis in ready.axes})
 
 
-class _Counting:
-    """Figures of the model under marks of removed roots."""
-
-    def __init__(self, graph: Graph, axes: Sequence[Axis], spare: Spare) -> None:
-        self._graph, self.spare = graph, spare
-        own = {axis.name for axis in axes}
-        # A branch axis offers units of another axis a second time.
-        self._units = sum(axis.size for axis in graph.axes if axis.kind != "branch" or axis.name in own)
-        self.nothing = graph.removed_roots({})
-
-    def figures(self, removed: BoolArray) -> dict[str, int]:
-        """Macs, params, bytes and units that stay, with those that branches are spared."""
-        removed = self.spare(removed)
-        return {**self._graph.counts.count(removed), "units": self._units - int(np.count_nonzero(removed))}
+_Order = Callable[[Sequence[Candidate], Met], Steps]
 
 
-def _within(budget: Budget, steps: Steps, counting: _Counting, allowed: str) -> BoolArray:
+def _within(budget: Budget, order: _Order, ready: Prepared) -> BoolArray:
     """The roots that go so that the budget is met from above."""
+    counting = ready.counting
 
     def met(removed: BoolArray) -> bool:
         return budget.met(counting.figures(removed))
 
+    if not met(ready.everything):
+        raise budget.refuse(counting.figures(ready.everything), ready.told)
+    steps = order(ready.found, met)
     count = fewest(steps, counting.nothing, met)
-    if count is None:
-        everything = counting.nothing.copy()
-        everything[steps.atoms] = True
-        raise budget.refuse(counting.figures(everything), allowed)
+    assert count is not None  # all steps together are everything
     return give_back(steps, count, counting.nothing, met)
 
 
-def _lowest(found: Sequence[Candidate], counts: Sequence[int], counting: _Counting) -> BoolArray:
+def _lowest(found: Sequence[Candidate], counts: Sequence[int], counting: Counting) -> BoolArray:
     """The roots of that many first steps of each candidate."""
     removed = counting.nothing.copy()
     for candidate, count in zip(found, counts, strict=True):
@@ -127,16 +119,22 @@ def _lowest(found: Sequence[Candidate], counts: Sequence[int], counting: _Counti
     return removed
 
 
-def _some(graph: Graph, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    if not axes:
-        got = f"none of the {len(graph.axes)} axes"
-        cure = "Loosen protect and kinds; print(graph) lists all axes, and why the rest is fixed."
-        raise PlanError("select", wanted="an axis that may be cut", got=got, cure=cure)
-    return axes
-
-
-def _order(scope: object) -> Callable[[Sequence[Candidate]], Steps]:
+def _order(graph: Graph, scope: object, per: Per | None) -> _Order:
     if scope not in _ORDERS:
         cure = nearest_hint(scope, _ORDERS, "Take one of these.")
         raise PlanError("scope", wanted="global, layerwise or ratios by axis", got=repr(scope), cure=cure)
-    return _ORDERS[str(scope)]
+    if per is not None and scope == "global":
+        if per not in get_args(Per):
+            cure = nearest_hint(per, get_args(Per), "Take one of these, or None.")
+            raise PlanError("per", wanted=f"one of {', '.join(get_args(Per))}, or None", got=repr(per), cure=cure)
+        return lambda found, met: cost_steps(graph, found, per, met)
+    _refuse_per(per)
+    return lambda found, met: _ORDERS[str(scope)](found)  # noqa: ARG005 - the whole order, whatever the budget
+
+
+def _refuse_per(per: Per | None) -> None:
+    if per is not None:
+        cure = "Leave per out, or take scope='global'."
+        raise PlanError(
+            "per", wanted="scope='global', which compares units of different axes", got="another", cure=cure
+        )

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from secateurs.selection._candidates import Candidate
 
-__all__ = ["Steps", "global_steps", "layerwise_steps"]
+__all__ = ["Steps", "global_steps", "half_way_scores", "layerwise_steps"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -37,13 +37,17 @@ def global_steps(candidates: Sequence[Candidate]) -> Steps:
     Counts in between two allowed ones are rounded to the nearer, half-way to the one that keeps more: a step comes
     where its axis has more units below the threshold than half-way.
     """
-    keys = [candidate.scores[_half_way(candidate) // 2] for candidate in candidates]
-    return _sorted(candidates, keys)
+    return _sorted(candidates, [half_way_scores(candidate) for candidate in candidates])
 
 
 def layerwise_steps(candidates: Sequence[Candidate]) -> Steps:
     """The same share of every axis: a step comes where that share passes half-way between two allowed counts."""
     return _sorted(candidates, [_half_way(candidate) / (2 * candidate.steps) for candidate in candidates])
+
+
+def half_way_scores(candidate: Candidate) -> npt.NDArray[np.float64]:
+    """The score of each step: of the unit half-way between the allowed counts that it leads from and to."""
+    return candidate.scores[_half_way(candidate) // 2]
 
 
 def _half_way(candidate: Candidate) -> IntArray:
