@@ -1,5 +1,7 @@
 """A block behind a gate: computed for the images that need it, and passed by for the others."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, final
 
 import torch
@@ -70,10 +72,35 @@ def _run(block: nn.Module, x: Tensor) -> Tensor:
 
 def _mixed(block: nn.Module, path: SkipPath, x: Tensor, mask: Tensor) -> Tensor:
     """All of it, for the images that it is for. BatchNorm's statistics in training are those of all images."""
-    ran, passed = _run(block, x), path.run(block, x)
+    with _noted(block, path) as known:
+        ran = _run(block, x)
+    untouched = {name: output for name, (output, version) in known.items() if output._version == version}
+    passed = path.run(block, x, untouched)
     share = mask.to(torch.promote_types(ran.dtype, passed.dtype)).reshape(-1, *[1] * (ran.dim() - 1))
     # Not passed + share * (ran - passed): with a share of 1 that is not quite what ran.
     return share * ran + (1 - share) * passed
+
+
+@contextmanager
+def _noted(block: nn.Module, path: SkipPath) -> Iterator[dict[str, tuple[Tensor, int]]]:
+    """What projections on the path give within, so that they are computed, and update their statistics, once."""
+    known: dict[str, tuple[Tensor, int]] = {}
+
+    def note(name: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, _args: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and not output.is_inference():
+                # With its version: code that goes on in place may write into it.
+                known[name] = output, output._version
+
+        return hook
+
+    modules = [(name, block.get_submodule(name)) for name in path.weighing(block)]
+    handles = [module.register_forward_hook(note(name)) for name, module in modules]
+    try:
+        yield known
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _partitioned(block: nn.Module, path: SkipPath, x: Tensor, runs: Tensor) -> Tensor:

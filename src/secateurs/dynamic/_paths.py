@@ -1,6 +1,6 @@
 """What a block passes on when the function that it adds to its input is left out, read from the block's code."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from operator import add, iadd, imul, isub, itruediv
@@ -46,17 +46,22 @@ class SkipPath:
     modules: tuple[str, ...]
     mutates: bool = False
 
-    def run(self, block: nn.Module, x: Tensor) -> Tensor:
-        """What the block passes on; never `x` written into."""
-        slots: list[Any] = [x.clone() if self.mutates else x]
-        for step in self.steps:
-            slots.append(_carried_out(block, step, slots))
-        found: Tensor = slots[self.result]
+    def run(self, block: nn.Module, x: Tensor, known: Mapping[str, Tensor] | None = None) -> Tensor:
+        """What the block passes on; never `x` written into.
+
+        Args:
+            known: what modules on the path have given for `x` already; what leads to them is not computed again.
+        """
+        found: Tensor = _Passage(self, block, x.clone() if self.mutates else x, known or {}).slot(self.result)
         return found
 
     def weighs(self, block: nn.Module) -> bool:
         """Whether the path has weights of its own: then it is not for images that do not need it."""
-        return any(True for name in self.modules for _ in block.get_submodule(name).parameters())
+        return bool(self.weighing(block))
+
+    def weighing(self, block: nn.Module) -> list[str]:
+        """Names of the modules on the path that have weights."""
+        return [name for name in self.modules if next(block.get_submodule(name).parameters(), None) is not None]
 
 
 def skip_path(block: nn.Module) -> SkipPath | None:
@@ -177,29 +182,43 @@ def _writes(block: nn.Module, step: _Step) -> bool:
     return step.kwargs.get("inplace") is True or name.endswith("_") or step.target in _IN_PLACE
 
 
-def _carried_out(block: nn.Module, step: _Step, slots: list[Any]) -> Any:
-    args, kwargs = _filled(step.args, slots), _filled(step.kwargs, slots)
-    if step.kind == "call_module":
-        return block.get_submodule(step.target)(*args, **kwargs)
-    if step.kind == "call_method":
-        return getattr(args[0], step.target)(*args[1:], **kwargs)
-    if step.kind == "call_function":
+class _Passage:
+    """One image, or several, on the path: what is asked for is computed, once."""
+
+    def __init__(self, path: SkipPath, block: nn.Module, x: Tensor, known: Mapping[str, Tensor]) -> None:
+        self._path, self._block, self._known = path, block, known
+        self._slots: dict[int, Any] = {0: x}
+
+    def slot(self, number: int) -> Any:
+        """Its value."""
+        if number not in self._slots:
+            self._slots[number] = self._carried_out(self._path.steps[number - 1])
+        return self._slots[number]
+
+    def _carried_out(self, step: _Step) -> Any:
+        if step.kind == "call_module" and step.target in self._known:
+            return self._known[step.target]
+        if step.kind == "get_attr":
+            return _attribute(self._block, step.target)
+        args, kwargs = self._filled(step.args), self._filled(step.kwargs)
+        if step.kind == "call_module":
+            return self._block.get_submodule(step.target)(*args, **kwargs)
+        if step.kind == "call_method":
+            return getattr(args[0], step.target)(*args[1:], **kwargs)
         return step.target(*args, **kwargs)
-    return _attribute(block, step.target)
+
+    def _filled(self, part: Any) -> Any:
+        if isinstance(part, _Slot):
+            return self.slot(part.number)
+        if isinstance(part, tuple | list):
+            return type(part)(self._filled(item) for item in part)
+        if isinstance(part, dict):
+            return {key: self._filled(value) for key, value in part.items()}
+        if isinstance(part, slice):
+            return slice(*(self._filled(end) for end in (part.start, part.stop, part.step)))
+        return part
 
 
 def _attribute(block: nn.Module, path: str) -> Any:
     parent, _, name = path.rpartition(".")
     return getattr(block.get_submodule(parent), name)
-
-
-def _filled(part: Any, slots: list[Any]) -> Any:
-    if isinstance(part, _Slot):
-        return slots[part.number]
-    if isinstance(part, tuple | list):
-        return type(part)(_filled(item, slots) for item in part)
-    if isinstance(part, dict):
-        return {key: _filled(value, slots) for key, value in part.items()}
-    if isinstance(part, slice):
-        return slice(*(_filled(end, slots) for end in (part.start, part.stop, part.step)))
-    return part
