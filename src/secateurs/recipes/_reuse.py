@@ -14,15 +14,19 @@ from secateurs.recipes._directory import read_state
 from secateurs.recipes._yaml import dump_yaml
 from secateurs.recipes.stages import Step, expand
 
-__all__ = ["common_steps", "take_over"]
+__all__ = ["common_steps", "setting", "take_over"]
 
 _NOT_COMPARED = ("stages", "name", "description", "variants", "factors", "seeds")
 
 
+def setting(recipe: Recipe) -> str:
+    """Everything but the stages; runs with different ones have no stage in common."""
+    return json.dumps({key: value for key, value in recipe.resolved().items() if key not in _NOT_COMPARED})
+
+
 def common_steps(recipe: Recipe, other: Recipe) -> tuple[Step, ...]:
     """The first stages of both that do the same: equal options after equal ones, on the same data, from one seed."""
-    first, second = recipe.resolved(), other.resolved()
-    if any(first[key] != second[key] for key in first if key not in _NOT_COMPARED):
+    if setting(recipe) != setting(other):
         return ()
     pairs = zip(expand(recipe.stages), expand(other.stages), strict=False)
     return tuple(step for step, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

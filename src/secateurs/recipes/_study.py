@@ -19,7 +19,7 @@ from secateurs.recipes._part import Part
 from secateurs.recipes._pictures import draw_study
 from secateurs.recipes._progress import StudyProgress
 from secateurs.recipes._ranks import as_rank, starts_ranks
-from secateurs.recipes._reuse import take_over
+from secateurs.recipes._reuse import setting, take_over
 from secateurs.recipes._run import RunOptions, run_once
 from secateurs.recipes._yaml import dump_yaml
 from secateurs.recipes.stages import expand
@@ -114,15 +114,16 @@ def _run_members(
     study: Sequence[Member], state: dict[str, Any], out: Path, options: RunOptions, progress: StudyProgress
 ) -> None:
     summaries: list[tuple[str, Mapping[str, Any]]] = []
-    finished: list[tuple[Recipe, Path]] = []
+    finished: dict[str, list[tuple[Recipe, Path]]] = {}  # by their setting: a grid may have thousands of runs
     for number, member in enumerate(study, start=1):
         options.notify(f"run {number} of {len(study)}: variant {member.variant}, seed {member.seed}")
         part = Part(name=member.folder, home=out, progress=progress)
         # Resuming starts what is not there yet, so the directories of a new study need no other mode.
         with locked(out / member.folder, options.notify):
-            _take_over(member, out, finished, options)
+            alike = finished.setdefault(setting(member.recipe), [])
+            _take_over(member, out, alike, options)
             done = run_once(member.recipe, out / member.folder, replace(options, resume=True), part)
-        finished.append((member.recipe, out / member.folder))
+        alike.append((member.recipe, out / member.folder))
         summaries.append((member.variant, done["summary"]))
         state["summary"] = {"variants": _table(summaries)}
         write_json(out / "run.json", state)
