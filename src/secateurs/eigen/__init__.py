@@ -5,7 +5,7 @@ from secateurs.eigen._change import Rotation
 from secateurs.eigen._compensate import compensated
 from secateurs.eigen._directions import Directions
 from secateurs.eigen._options import EigenOptions
-from secateurs.eigen._rotate import directions_of, rotate
+from secateurs.eigen._rotate import directions_of, rotate, rotate_and_prove
 from secateurs.statistics import FactorOptions
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "compensated",
     "directions_of",
     "rotate",
+    "rotate_and_prove",
 ]

@@ -21,12 +21,11 @@ from secateurs.graph import Cost, readable
 from secateurs.statistics import first_image, kronecker_factors, read_batches, squared_gradients
 from secateurs.surgery import copy_model, record
 
-__all__ = ["directions_of", "rotate"]
+__all__ = ["directions_of", "rotate", "rotate_and_prove"]
 
 Loss = Callable[[Any, Any], Tensor]
 
 
-@torch.inference_mode(False)  # tensors made in inference mode could never be trained again
 def rotate(
     model: nn.Module,
     batches: Iterable[Any] | None,
@@ -70,6 +69,23 @@ def rotate(
 
     >>> small = rotate(net, batches, remove={"macs": 0.5})
     """
+    return rotate_and_prove(model, batches, remove=remove, options=options, loss=loss, protect=protect, verify=verify)[
+        0
+    ]
+
+
+@torch.inference_mode(False)  # tensors made in inference mode could never be trained again
+def rotate_and_prove(
+    model: nn.Module,
+    batches: Iterable[Any] | None,
+    *,
+    remove: Mapping[str, float] | None = None,
+    options: EigenOptions | None = None,
+    loss: Loss | None = None,
+    protect: Iterable[str] = (),
+    verify: bool = True,
+) -> tuple[nn.Module, Rotation, float | None]:
+    """What `rotate` gives, with the change as a value and the error of the proof; see there."""
     options = options or EigenOptions()
     model = readable(model, where="rotate")
     looked_at = list(batches) if isinstance(batches, Iterator) else batches  # what is used up by one look
@@ -84,8 +100,7 @@ def rotate(
         for path, own in kept.items()
         if own.widths is not None
     }
-    if verify and left:
-        prove(model, left, example)
+    error = prove(model, left, example) if verify and left else None
     small = copy_model(model)
     fixed = options.rotations == "fixed"
     for path, (parts, widths) in left.items():
@@ -96,8 +111,9 @@ def rotate(
         put(small, module, made)
     after = cost(small, example.args, example.kwargs)
     layers = {path: widths for path, (_, widths) in left.items()}
-    record(small, Rotation(layers=layers, fixed=fixed, before=before, cost=after))
-    return small
+    change = Rotation(layers=layers, fixed=fixed, before=before, cost=after)
+    record(small, change)
+    return small, change, error
 
 
 def directions_of(

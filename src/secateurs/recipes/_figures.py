@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from secateurs.cost import cost
-from secateurs.graph import Graph, Plan
-from secateurs.surgery import lineage
+from secateurs.eigen import Rotation
+from secateurs.graph import Graph, Plan, unwrapped
+from secateurs.surgery import history
 
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
@@ -59,5 +60,9 @@ def removed_fractions(plan: Plan, axes: Sequence[Kept]) -> dict[str, float]:
 
 def removed_params(model: nn.Module) -> float:
     """Fraction of the parameters that all cuts have taken, those of earlier runs too; a sliced head counts for none."""
-    cuts = [plan for plan in lineage(model).plans if not plan.inputs.get("free_outputs")]
-    return 1 - math.prod(plan.cost.params / plan.before.params for plan in cuts if plan.before.params)
+    cuts = [
+        entry
+        for entry in history(unwrapped(model))
+        if isinstance(entry, Rotation) or (isinstance(entry, Plan) and not entry.inputs.get("free_outputs"))
+    ]
+    return 1 - math.prod(cut.cost.params / cut.before.params for cut in cuts if cut.before.params)

@@ -1,15 +1,16 @@
 """The table of stage types, and the flat list of steps that a recipe comes to."""
 
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from secateurs.recipes._section import STRICT
 from secateurs.recipes.stages._base import StageType, Step
 from secateurs.recipes.stages._channels import ChannelsStage
 from secateurs.recipes.stages._compact import CompactStage
+from secateurs.recipes.stages._eigen import EigenStage
 from secateurs.recipes.stages._finetune import FinetuneStage
 from secateurs.recipes.stages._finetune_prune import FinetunePruneStage
 from secateurs.recipes.stages._gops import GopsStage
@@ -22,23 +23,46 @@ from secateurs.recipes.stages._scores import ScoresStage
 from secateurs.recipes.stages._search import SearchStage
 from secateurs.recipes.stages._train import TrainStage
 from secateurs.recipes.stages._train_time import TrainTimeStage
+from secateurs.selection import Schedule
 
 __all__ = ["RepeatStage", "Stage", "expand"]
 
 
 class RepeatStage(BaseModel):
-    """Do `stages` several times. A prune stage inside removes its ratio of what is left, each time."""
+    """Do `stages` several times. A prune stage inside removes its ratio of what is left, each time; with a `schedule`
+    the ratios of the only one are those of all its cuts together."""
 
     model_config = STRICT
     type: Literal["repeat"]
     times: Annotated[int, Field(ge=0)]
     """0 leaves them out; a variant may bring them back."""
     stages: tuple["Stage", ...] = Field(min_length=1)
+    schedule: Schedule | None = None
+    """How the one prune stage inside spreads what it removes over all its cuts: as much each time (`linear`), much at
+    first (`cubic`), nearly all at first (`exponential`), or the same share of what is left (`geometric`)."""
+
+    @model_validator(mode="after")
+    def _spreads_one_cut(self) -> Self:
+        if self.schedule is not None:
+            cuts = [stage for stage in self.stages if isinstance(stage, PruneStage)]
+            if len(cuts) != 1 or any(isinstance(stage, RepeatStage) for stage in self.stages):
+                raise ValueError("with a `schedule`, one prune stage, and no repeat inside")
+            cuts[0].in_parts(self.schedule, max(1, self.times))
+        return self
+
+    def written_out(self) -> Iterator["Stage"]:
+        """The stages, again and again."""
+        for cut in range(1, self.times + 1):
+            for stage in self.stages:
+                if self.schedule is not None and isinstance(stage, PruneStage):
+                    yield stage.in_parts(self.schedule, self.times, cut)
+                else:
+                    yield stage
 
 
 Masked: TypeAlias = ScoresStage | RandomMaskStage | FinetuneStage | CompactStage
 Looking: TypeAlias = MeasureStage | GopsStage | ChannelsStage
-Work: TypeAlias = TrainStage | PruneStage | SearchStage | ReinitialiseStage | Looking | Masked
+Work: TypeAlias = TrainStage | PruneStage | EigenStage | SearchStage | ReinitialiseStage | Looking | Masked
 """One row for each type of stage that is carried out."""
 Written: TypeAlias = TrainTimeStage | LevelsStage | FinetunePruneStage
 """One row for each that is written out as others, as `repeat` is."""
@@ -65,11 +89,10 @@ def expand(stages: Sequence[Stage]) -> tuple[Step, ...]:
     )
 
 
-def _flat(stages: Sequence[Stage]) -> Iterator[StageType]:
+def _flat(stages: Iterable[Stage]) -> Iterator[StageType]:
     for stage in stages:
         if isinstance(stage, RepeatStage):
-            for _ in range(stage.times):
-                yield from _flat(stage.stages)
+            yield from _flat(stage.written_out())
         elif isinstance(stage, Written):
             yield from stage.stages()
         else:

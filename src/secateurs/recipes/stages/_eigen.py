@@ -1,0 +1,144 @@
+"""The stage `eigen`."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, Field
+from torch import nn
+
+from secateurs import _distributed
+from secateurs._files import write_json
+from secateurs.criteria import Loss
+from secateurs.eigen import EigenOptions, FactorOptions, Rotation, rotate_and_prove
+from secateurs.recipes._figures import figures
+from secateurs.recipes._section import STRICT, Count, Name, Ratio
+from secateurs.recipes._seeds import stage_seed
+from secateurs.recipes.stages._base import Masking, StageType, Step
+from secateurs.surgery import copy_model, record
+
+if TYPE_CHECKING:
+    from secateurs.recipes._session import Session
+
+__all__ = ["ROTATION_FILE", "EigenStage"]
+
+ROTATION_FILE = "rotation.json"
+
+
+class EigenStage(StageType, BaseModel):
+    """Cut in the eigenbasis of the Fisher matrix's Kronecker factors: layers become bottlenecks, outer widths stay.
+
+    In a `repeat`, with training between, bottlenecks are cut further and never nest. The published settings are 7 times
+    a ratio of 0.5 with `limit: 0.5`, or once with `limit: 0.95`. Source: Wang et al., EigenDamage, 2019.
+    """
+
+    model_config = STRICT
+    cuts: ClassVar[bool] = True
+    masking: ClassVar[Masking] = "refuses"
+    type: Literal["eigen"]
+    name: Name | None = None
+    remove: dict[Literal["macs", "params", "bytes"], Ratio] = Field(min_length=1)
+    """Fraction to remove of each, from the model as this stage finds it; rotations are counted."""
+    images: Count | None = None
+    """Training images to look at, in whole batches; None for all."""
+    fisher: Literal["true", "empirical"] = "true"
+    """Labels drawn from the network's own outputs, or those of the data (`fisher_type`)."""
+    inputs: Literal["channel", "patch"] = "channel"
+    """Directions of channels, or of channels and kernel offsets together (`sua`, `use_patch`)."""
+    decay: float | None = Field(default=None, ge=0, lt=1)
+    """Weight that a running average of the factors keeps at every batch; None for plain means."""
+    damping: float = Field(default=0.0, ge=0)
+    """Added to both factors."""
+    limit: Ratio = 0.95
+    """Largest fraction of the directions of one side of a layer that goes (`prune_ratio_limit`)."""
+    normalize: bool = False
+    """Divide importances by their sum over the layer."""
+    ekfac: bool = False
+    """Correct eigenvalues by a second pass (`correct_eigenvalues`)."""
+    method: Literal["directions", "tucker"] = "directions"
+    """Keep eigenvectors, or the Tucker decomposition of the same ranks (`decomp_method`)."""
+    rotations: Literal["trainable", "fixed"] = "trainable"
+    """Whether the 1x1 layers are trained further (`fix_rotation`)."""
+    fold: bool = True
+    """Multiply a rotation into the layer between where that is cheaper."""
+    protect: tuple[str, ...] = ()
+    """Patterns of layers that stay whole."""
+    verify: bool = True
+    """Prove that the bottlenecks compute what the layers compute with the weights that are left."""
+
+    def describe(self) -> str:
+        """The stage in a few words."""
+        ratios = ", ".join(f"{100 * ratio:g} % of {name}" for name, ratio in self.remove.items())
+        return f"remove {ratios} in the eigenbasis"
+
+    def run(self, session: "Session", step: Step) -> dict[str, Any]:
+        """Measure, rotate, cut, prove; the results for run.json."""
+        before = figures(session, session.model)
+        model, change, error = self._rotated(session, step)
+        session.model = model
+        write_json(session.directory.folder(step.name) / ROTATION_FILE, change.to_json())
+        session.save_model(step)
+        names = ("macs", "params", "bytes")
+        pairs = {name: (getattr(change.before, name), getattr(change.cost, name)) for name in names}
+        return {
+            "before": before,
+            "after": figures(session, session.model),
+            "asked": {str(name): ratio for name, ratio in self.remove.items()},
+            "removed": {name: 1 - after / dense for name, (dense, after) in pairs.items()},
+            "verified": error,
+            "layers": {path: asdict(widths) for path, widths in change.layers.items()},
+        }
+
+    def _rotated(self, session: "Session", step: Step) -> tuple[nn.Module, Rotation, float | None]:
+        """The same on every rank: rank 0 decides, and the others get its weights."""
+        made: list[tuple[nn.Module, Rotation, float | None]] = []
+
+        def decide() -> dict[str, Any]:
+            batches, loss = self._batches(session)
+            options = self._options(stage_seed(session.recipe.seed, step.index))
+            remove = {str(name): ratio for name, ratio in self.remove.items()}
+            common: dict[str, Any] = {"options": options, "loss": loss, "protect": self.protect, "verify": self.verify}
+            made.append(rotate_and_prove(session.model, batches, remove=remove, **common))
+            return {"change": made[0][1].to_json(), "error": made[0][2]}
+
+        decided = _distributed.decided(decide)
+        if not made:
+            change, model = Rotation.from_json(decided["change"]), copy_model(session.model)
+            change.carry_out(model)
+            record(model, change)
+            made.append((model, change, decided["error"]))
+        _distributed.broadcast_tensors([*made[0][0].parameters(), *made[0][0].buffers()])
+        return made[0]
+
+    def _batches(self, session: "Session") -> tuple[Iterable[Any], Loss]:
+        images = session.evaluation_batches(session.splits.train, whole=True)
+        batches, loss = session.objective.for_scores(images)
+        if self.images is None:
+            return batches, loss
+        return _First(batches=batches, count=-(-self.images // session.recipe.batches.size)), loss
+
+    def _options(self, seed: int) -> EigenOptions:
+        factors = FactorOptions(
+            fisher=self.fisher, inputs=self.inputs, decay=self.decay, damping=self.damping, seed=seed
+        )
+        return EigenOptions(
+            factors=factors,
+            limit=self.limit,
+            normalize=self.normalize,
+            ekfac=self.ekfac,
+            method=self.method,
+            rotations=self.rotations,
+            fold=self.fold,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _First:
+    """The first batches, as often as asked for."""
+
+    batches: Iterable[Any]
+    count: int
+
+    def __iter__(self) -> Iterator[Any]:
+        return islice(iter(self.batches), self.count)
