@@ -19,7 +19,7 @@ from secateurs._version import __version__
 from secateurs.cost import Latency, TrainingCost, cost, latency, training_cost
 from secateurs.graph import Axis, Cost, Graph, Member, Plan, trace
 from secateurs.selection import select
-from secateurs.surgery import Report, Result, apply, load, masked, prune, save
+from secateurs.surgery import RepairOptions, RepairReport, Report, Result, apply, load, masked, prune, repair, save
 
 __all__ = [
     "Axis",
@@ -36,6 +36,8 @@ __all__ = [
     "Member",
     "Plan",
     "PlanError",
+    "RepairOptions",
+    "RepairReport",
     "Report",
     "Result",
     "SecateursError",
@@ -54,6 +56,7 @@ __all__ = [
     "masked",
     "models",
     "prune",
+    "repair",
     "save",
     "select",
     "trace",

@@ -1,6 +1,6 @@
 """What may be cut: the traced graph, its axes, its cost under any plan, and plans."""
 
-from secateurs.graph._activations import Activation, Family, family_in, is_positive, weight_and_data
+from secateurs.graph._activations import Activation, Family, family_in, from_data, is_positive, weight_and_data
 from secateurs.graph._axes import Axis, Fixed, Kind, Member
 from secateurs.graph._cost import Cost, Operations
 from secateurs.graph._graph import Graph
@@ -40,6 +40,7 @@ __all__ = [
     "convert",
     "family_in",
     "free_attention",
+    "from_data",
     "handed_on",
     "is_positive",
     "map_tensors",

@@ -1,5 +1,7 @@
 """Second moments of what a linear map reads, and cross moments with what it shall give, added up piece by piece."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -40,11 +42,10 @@ class SecondMoments:
     def _start(self, x: Tensor, y: Tensor) -> None:
         self._origin = x.mean(0, dtype=torch.float64), y.mean(0, dtype=torch.float64)
         groups, inputs, outputs = x.shape[1], x.shape[2], y.shape[2]
-        made = {"dtype": torch.float64, "device": x.device}
-        self._x, self._y = torch.zeros(groups, inputs, **made), torch.zeros(groups, outputs, **made)
-        self._xx = torch.zeros(groups, inputs, inputs, **made)
-        self._xy = torch.zeros(groups, inputs, outputs, **made)
-        self._yy = torch.zeros(groups, outputs, **made)
+        made = partial(torch.zeros, dtype=torch.float64, device=x.device)
+        self._x, self._y = made(groups, inputs), made(groups, outputs)
+        self._xx, self._xy = made(groups, inputs, inputs), made(groups, inputs, outputs)
+        self._yy = made(groups, outputs)
 
     @property
     def means(self) -> tuple[Tensor, Tensor]:

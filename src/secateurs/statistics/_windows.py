@@ -35,7 +35,9 @@ class Window:
         return math.prod(self.kernel)
 
 
-def pieces_of(inputs: Tensor, outputs: Tensor, window: Window) -> Iterator[tuple[Tensor, Tensor]]:
+def pieces_of(
+    inputs: Tensor, outputs: Tensor, window: Window, places: int | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Pairs of rows, in pieces: patches [N, groups, channels of a group x offsets] and outputs [N, groups, outputs].
 
     The last dim of the patches is laid out like a row of the weight.
@@ -43,35 +45,32 @@ def pieces_of(inputs: Tensor, outputs: Tensor, window: Window) -> Iterator[tuple
     Args:
         inputs: [B, C, *places], or [..., C] of a linear map.
         outputs: the same with the outputs' dims.
+        places: at how many places of each image to look, spread at random, other ones in each piece; all if None.
     """
     if not window.kernel:
         yield inputs.reshape(-1, 1, inputs.shape[-1]), outputs.reshape(-1, 1, outputs.shape[-1])
         return
-    size = inputs[:1].numel() * window.offsets * inputs.element_size() // max(1, math.prod(window.stride))
-    images = max(1, _CHUNK_BYTES // max(1, size))
-    for some, made in zip(inputs.split(images), outputs.split(images), strict=True):
-        yield _patches(some, window), _grouped(made, window.groups)
+    views = _patches(inputs, window), outputs.movedim(1, -1)
+    shape = outputs.shape[2:]
+    count = math.prod(shape) if places is None else min(places, math.prod(shape))
+    images = max(1, _CHUNK_BYTES // max(1, count * math.prod(views[0].shape[1 + len(shape) :]) * inputs.element_size()))
+    generator = torch.Generator().manual_seed(0)
+    for patches, made in zip(*(view.split(images) for view in views), strict=True):
+        if count < math.prod(shape):
+            chosen = torch.randperm(math.prod(shape), generator=generator)[:count].to(inputs.device)
+            index = (slice(None), *torch.unravel_index(chosen, shape))
+            patches, made = patches[index], made[index]
+        rows = len(patches) * count
+        yield patches.reshape(rows, window.groups, -1), made.reshape(rows, window.groups, -1)
 
 
 def _patches(inputs: Tensor, window: Window) -> Tensor:
-    """[B x places, groups, channels of a group x offsets]."""
+    """[B, *places, C, *kernel], a view."""
     padded = F.pad(inputs, [side for width in reversed(window.padding) for side in (width, width)])
-    shape, steps = list(padded.shape[:2]), list(padded.stride()[:2])
     reach = [d * (k - 1) + 1 for d, k in zip(window.dilation, window.kernel, strict=True)]
-    places = [
-        (size - r) // s + 1 for size, r, s in zip(padded.shape[2:], reach, window.stride, strict=True)
-    ]
-    shape += [*places, *window.kernel]
-    strides = padded.stride()[2:]
-    steps += [step * s for step, s in zip(strides, window.stride, strict=True)]
-    steps += [step * d for step, d in zip(strides, window.dilation, strict=True)]
-    found = padded.as_strided(shape, steps)
-    spatial = len(window.kernel)
-    order = [0, *range(2, 2 + spatial), 1, *range(2 + spatial, 2 + 2 * spatial)]
-    count = shape[0] * math.prod(places)
-    return found.permute(order).reshape(count, window.groups, -1)
-
-
-def _grouped(outputs: Tensor, groups: int) -> Tensor:
-    """[B x places, groups, outputs of a group]."""
-    return outputs.movedim(1, -1).reshape(-1, groups, outputs.shape[1] // groups)
+    places = [(size - r) // s + 1 for size, r, s in zip(padded.shape[2:], reach, window.stride, strict=True)]
+    images, channel, *steps = padded.stride()
+    apart = [step * stride for step, stride in zip(steps, window.stride, strict=True)]
+    inside = [step * dilation for step, dilation in zip(steps, window.dilation, strict=True)]
+    shape = [len(padded), *places, padded.shape[1], *window.kernel]
+    return padded.as_strided(shape, [images, *apart, channel, *inside])

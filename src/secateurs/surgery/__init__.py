@@ -11,12 +11,20 @@ from secateurs.surgery._head import kept_outputs, slice_outputs, sliced_outputs
 from secateurs.surgery._lineage import Lineage, lineage
 from secateurs.surgery._masked import masked
 from secateurs.surgery._prune import prune
+from secateurs.surgery._repair import repair
+from secateurs.surgery._repair_options import RepairOptions
+from secateurs.surgery._repair_report import Repaired, RepairReport
+from secateurs.surgery._timed import LatencyOptions, latency_removed
 from secateurs.surgery._verify import Proof
 
 __all__ = [
     "Change",
+    "LatencyOptions",
     "Lineage",
     "Proof",
+    "RepairOptions",
+    "RepairReport",
+    "Repaired",
     "Report",
     "Result",
     "apply",
@@ -24,6 +32,7 @@ __all__ = [
     "fill_random",
     "history",
     "kept_outputs",
+    "latency_removed",
     "lineage",
     "load",
     "masked",
@@ -32,6 +41,7 @@ __all__ = [
     "record",
     "register_change",
     "relative_error",
+    "repair",
     "save",
     "slice_outputs",
     "sliced_outputs",

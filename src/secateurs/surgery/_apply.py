@@ -14,6 +14,7 @@ from secateurs.graph import Plan, arguments_of, readable, tensors_of
 from secateurs.surgery._cut import check_fits, check_values, copy_model, cut_model
 from secateurs.surgery._masked import example_of, graph_of
 from secateurs.surgery._optimizer import check_optimizer, cut_optimizer
+from secateurs.surgery._repair_report import RepairReport
 from secateurs.surgery._runs import Example
 from secateurs.surgery._verify import Proof, verify
 
@@ -60,12 +61,14 @@ class Result:
         plan: what was removed.
         report: how the cut went.
         optimizer: the optimizer that was passed in, now holding the smaller parameters.
+        repair: how weights were repaired after the cut and its proof; `None` where they are as cut.
     """
 
     model: nn.Module
     plan: Plan
     report: Report
     optimizer: Optimizer | None = None
+    repair: RepairReport | None = None
 
 
 @torch.inference_mode(False)  # tensors made in inference mode could never be trained again

@@ -1,15 +1,19 @@
 """Everything in one call."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from secateurs.criteria import Criterion, Loss, build
-from secateurs.graph import readable, trace
+from secateurs.graph import readable, tensors_of, trace
 from secateurs.selection import select
 from secateurs.surgery._apply import Result, apply, check_provable
+from secateurs.surgery._repair import repair as repaired
+from secateurs.surgery._repair_options import RepairOptions
 
 __all__ = ["prune"]
 
@@ -31,17 +35,19 @@ def prune(
     optimizer: Optimizer | None = None,
     inplace: bool = False,
     verify: bool = True,
+    repair: bool | RepairOptions = True,
 ) -> Result:
-    """Trace, score, select, cut and prove.
+    """Trace, score, select, cut and prove; with batches, repair.
 
     Args:
         model: any module; of a wrapper (`torch.compile`, `DataParallel`...) the module inside.
         args, kwargs: an example call, given in any of the ways of `trace`.
         remove: fraction to remove of `macs`, `params`, `bytes` or `units`; one or several, all are met.
         criterion: an object, or a registered name with its default options.
-        batches, loss: for criteria that look at data.
+        batches, loss: for criteria that look at data, and the inputs for repair.
         scope, protect, floor, multiple_of, kinds: as in `select`.
-        optimizer, inplace, verify: as in `apply`.
+        optimizer, inplace, verify: as in `apply`; the proof is of the model as cut, before repair.
+        repair: let what is left take over from what is gone, where batches are given; see `repair`. False: as cut.
 
     Returns:
         The smaller model with its plan and report.
@@ -56,6 +62,7 @@ def prune(
     model = readable(model, where="prune")
     if verify:
         check_provable(model)
+    batches = list(batches) if isinstance(batches, Iterator) else batches  # they are gone through twice
     graph = trace(model, args, kwargs)
     scores = chosen(graph, batches, loss)
     plan = select(
@@ -68,4 +75,18 @@ def prune(
         multiple_of=multiple_of,
         kinds=kinds,
     )
-    return apply(model, plan, optimizer=optimizer, inplace=inplace, verify=verify)
+    if batches is None or repair is False or not plan.cuts:
+        return apply(model, plan, optimizer=optimizer, inplace=inplace, verify=verify)
+    result = apply(model, plan, optimizer=None if inplace else optimizer, verify=verify)
+    result = repaired(result, batches, options=None if repair is True else repair)
+    return _in_place(model, result, optimizer) if inplace else result
+
+
+@torch.no_grad()
+def _in_place(model: nn.Module, result: Result, optimizer: Optimizer | None) -> Result:
+    """The model itself, cut and with the repaired values: repair needs the dense one until it is done."""
+    done = apply(model, result.plan, optimizer=optimizer, inplace=True, verify=False)
+    own = tensors_of(model)
+    for path, tensor in tensors_of(result.model).items():
+        own[path].copy_(tensor)
+    return replace(result, model=done.model, optimizer=done.optimizer)
