@@ -2,6 +2,7 @@
 
 from secateurs.selection._alone import Own, units_alone
 from secateurs.selection._budget import Budget
+from secateurs.selection._cost_order import Per
 from secateurs.selection._count import CountChoice, CountOptions, units_by_count
 from secateurs.selection._each import each_axis
 from secateurs.selection._floors import GroupFloors, group_floors
@@ -19,6 +20,7 @@ __all__ = [
     "Measured",
     "MeasuredChoice",
     "Own",
+    "Per",
     "Probing",
     "Reach",
     "Schedule",

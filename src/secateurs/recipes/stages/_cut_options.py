@@ -1,24 +1,40 @@
 """How a cut chooses its units, whatever says how many go; and the choice itself."""
 
+from collections.abc import Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, Field, model_validator
+from torch import Tensor
 
 from secateurs import _distributed, criteria
 from secateurs.graph import Graph, Plan
 from secateurs.recipes._section import STRICT, Count, Ratio
 from secateurs.recipes._seeds import stage_seed
 from secateurs.recipes.stages._base import Step
-from secateurs.selection import GroupFloors, group_floors, select
+from secateurs.selection import GroupFloors, Per, group_floors, select
 
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
 
-__all__ = ["Amount", "Choice", "CriterionSection", "CutOptions", "CutSection", "Scope", "scores_of", "selected"]
+__all__ = [
+    "Amount",
+    "Budgeted",
+    "Choice",
+    "CriterionSection",
+    "CutOptions",
+    "CutSection",
+    "Scope",
+    "chosen_scores",
+    "rules_of",
+    "scores_of",
+    "selected",
+]
 
 Choice = Literal["bottom", "top", "random"]
 Scope: TypeAlias = Literal["global", "layerwise"] | dict[str, float]
 Amount: TypeAlias = Literal["macs", "params", "bytes", "units"]
+Budgeted: TypeAlias = Literal["macs", "params", "bytes", "units", "latency"]
 
 
 class CriterionSection(BaseModel):
@@ -46,8 +62,13 @@ class CutOptions(BaseModel):
     group_floors: GroupFloors | None = None
     """Instead of `floor`, those of published subset-aware pruning, which keep residual networks wide: `adapt` as the
     paper's tool has them, `pruners` as its later library."""
+    cap: Ratio | dict[str, Ratio] | None = None
+    """The fraction of every axis that goes at most; or axis names or patterns with such fractions."""
     multiple_of: Count = 1
-    """Kept sizes are multiples of this."""
+    """Kept sizes are multiples of this, the nearest."""
+    per: Per | None = None
+    """Compare scores by what units cost (`macs` or `params`, as the model is once all units before are gone), so that
+    the least importance goes for what is saved; only with the scope `global`."""
     kinds: tuple[str, ...] | None = None
     """Only axes of these kinds are cut."""
     verify: bool = True
@@ -94,22 +115,34 @@ def scores_of(session: "Session", step: Step, options: CutOptions, graph: Graph)
 
 
 def selected(
-    graph: Graph, scores: criteria.Scores, options: CutOptions, remove: dict[str, float] | None, scope: Scope
+    graph: Graph,
+    scores: criteria.Scores,
+    options: CutOptions,
+    remove: Mapping[str, float | Fraction] | None,
+    scope: Scope,
 ) -> Plan:
     """The plan that removes so much."""
+    return select(graph, chosen_scores(scores, options), remove, scope=scope, **rules_of(graph, options, remove))
+
+
+def chosen_scores(scores: criteria.Scores, options: CutOptions) -> Mapping[str, Tensor]:
+    """With their signs turned where the highest go."""
+    return {name: -values for name, values in scores.items()} if options.choice == "top" else scores
+
+
+def rules_of(graph: Graph, options: CutOptions, remove: Mapping[str, float | Fraction] | None) -> dict[str, Any]:
+    """The options of `select` but scores, budget and scope."""
     floor = options.floor
-    return select(
-        graph,
-        {name: -values for name, values in scores.items()} if options.choice == "top" else scores,
-        remove=remove,
-        scope=scope,
-        protect=options.protect,
-        floor=floor if options.group_floors is None else _group_floors(graph, options.group_floors, remove or {}),
-        multiple_of=options.multiple_of,
-        kinds=options.kinds,
-    )
+    return {
+        "protect": options.protect,
+        "floor": floor if options.group_floors is None else _group_floors(graph, options.group_floors, remove or {}),
+        "cap": options.cap,
+        "multiple_of": options.multiple_of,
+        "per": options.per,
+        "kinds": options.kinds,
+    }
 
 
-def _group_floors(graph: Graph, rule: GroupFloors, remove: dict[str, float]) -> dict[str, int]:
+def _group_floors(graph: Graph, rule: GroupFloors, remove: Mapping[str, float | Fraction]) -> dict[str, int]:
     (ratio,) = remove.values()
-    return group_floors(graph, ratio, rule)
+    return group_floors(graph, float(ratio), rule)

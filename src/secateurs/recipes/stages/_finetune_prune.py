@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from secateurs.recipes._section import STRICT, Count, Ratio
-from secateurs.recipes.stages._cut_options import Amount, CutSection
+from secateurs.recipes.stages._cut_options import Budgeted, CutSection
 from secateurs.recipes.stages._prune import PruneStage
 from secateurs.recipes.stages._train import TrainStage
 from secateurs.recipes.stages._train_on import TrainOnStage
@@ -48,7 +48,7 @@ class FinetunePruneStage(BaseModel):
     """The cut comes after `prune_after` epochs, or once the network begins to overfit (`Static: False`)."""
     adaptive: AdaptiveSection = Field(default_factory=AdaptiveSection)
     """When an adaptive cut comes."""
-    remove: dict[Amount, Ratio] = Field(min_length=1)
+    remove: dict[Budgeted, Ratio] = Field(min_length=1)
     """Fraction to remove of each; {params: 0.5} is a `Pruning_Perc` of 50."""
     cut: CutSection = Field(default_factory=CutSection)
     """Which units go."""

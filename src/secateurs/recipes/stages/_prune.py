@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from secateurs import criteria
 from secateurs._files import write_json
 from secateurs.graph import Graph, Plan, trace
 from secateurs.recipes._channels import CHANNELS_FILE, removed_channels
@@ -12,19 +13,22 @@ from secateurs.recipes._figures import figures, kept_axes, removed_fractions
 from secateurs.recipes._handover import hand_on, held_optimizer
 from secateurs.recipes._planned import planned
 from secateurs.recipes._section import Count, Name, Ratio
+from secateurs.recipes.stages._asked import Asked, LatencySection, PartSection
 from secateurs.recipes.stages._base import Masking, StageType, Step
 from secateurs.recipes.stages._cut_options import (
-    Amount,
+    Budgeted,
     Choice,
     CriterionSection,
     CutOptions,
     Scope,
+    chosen_scores,
+    rules_of,
     scores_of,
     selected,
 )
 from secateurs.recipes.stages._stop import StopSection, reason_to_stop
-from secateurs.selection import each_axis
-from secateurs.surgery import apply
+from secateurs.selection import Schedule, each_axis, select_measured
+from secateurs.surgery import apply, latency_removed
 
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
@@ -39,8 +43,12 @@ class PruneStage(CutOptions, StageType):
     masking: ClassVar[Masking] = "refuses"
     type: Literal["prune"]
     name: Name | None = None
-    remove: dict[Amount, Ratio] | None = None
-    """Fraction to remove of each; may be left out only where `scope` gives ratios by axis."""
+    remove: dict[Budgeted, Ratio] | None = None
+    """Fraction to remove of each; may be left out only where `scope` gives ratios by axis. `latency` is measured."""
+    latency: LatencySection = Field(default_factory=LatencySection)
+    """How the `latency` in `remove` is measured and approached."""
+    part: PartSection | None = None
+    """This cut is one of several over which `remove` is spread; `repeat` with a `schedule` writes them out."""
     scope: Literal["global", "layerwise"] | dict[str, Ratio] = "global"
     """Compare units over the whole model, within each axis, or remove these fractions of these axes."""
     each_axis: Ratio | None = None
@@ -64,7 +72,18 @@ class PruneStage(CutOptions, StageType):
             raise ValueError("one ratio in `remove`, on which `group_floors` depend")
         if self.widths and self.each_axis is None:
             raise ValueError("`widths` only with `each_axis`")
+        if "latency" in (self.remove or {}) and (ratios or self.group_floors):
+            raise ValueError(
+                "`latency` in `remove` only with the scope `global` or `layerwise`, without `group_floors`"
+            )
+        if self.part is not None and (not self.remove or ratios or "latency" in self.remove or self.group_floors):
+            raise ValueError("counted ratios in `remove` and no others, as they are spread over several cuts")
         return self
+
+    def in_parts(self, schedule: Schedule, cuts: int, cut: int = 1) -> Self:
+        """One of several cuts that together remove what this one says."""
+        part = PartSection(schedule=schedule, cut=cut, of=cuts)
+        return type(self)(**{name: getattr(self, name) for name in self.model_fields_set} | {"part": part})
 
     def describe(self) -> str:
         """The stage in a few words."""
@@ -72,7 +91,8 @@ class PruneStage(CutOptions, StageType):
         asked = self.remove or (self.scope if isinstance(self.scope, dict) else each)
         ratios = ", ".join(f"{100 * ratio:g} % of {name}" for name, ratio in asked.items())
         highest = ", the highest scores" if self.choice == "top" else ""
-        return f"remove {ratios} by {self.criterion_section.name}{highest}"
+        part = "" if self.part is None else f", cut {self.part.cut} of {self.part.of}"
+        return f"remove {ratios} by {self.criterion_section.name}{highest}{part}"
 
     @property
     def budget(self) -> dict[str, float] | None:
@@ -89,7 +109,8 @@ class PruneStage(CutOptions, StageType):
         before, example = figures(session, session.model), (session.example(),)
         graph = trace(session.model, args=example)
         stopped = None if self.stop is None else reason_to_stop(session, step, self.stop, before)
-        plan = _plan(session, step, self, graph) if stopped is None else graph.plan({})
+        asked = Asked.of(session, step, self, graph)
+        plan = _plan(session, step, self, graph, asked) if stopped is None else graph.plan({})
         optimizer = held_optimizer(session, step) if self.keep_optimizer else None
         result = apply(session.model, plan, optimizer=optimizer, verify=self.verify, example=example)
         session.model = result.model
@@ -102,20 +123,40 @@ class PruneStage(CutOptions, StageType):
         return {
             "before": before,
             "after": figures(session, session.model),
-            "asked": self.budget or {},
-            "removed": removed_fractions(plan, axes),
+            "asked": asked.told,
+            "removed": {**removed_fractions(plan, axes), **asked.measured},
             "verified": result.report.error,
             "axes": [asdict(axis) for axis in axes],
+            **asked.results,
             **({} if stopped is None else {"stopped": stopped}),
         }
 
 
-def _plan(session: "Session", step: Step, stage: PruneStage, graph: Graph) -> Plan:
+def _plan(session: "Session", step: Step, stage: PruneStage, graph: Graph, asked: Asked) -> Plan:
     scope = _scope(stage, graph)
-    if not scope:
+    if not scope or asked.done:
         return graph.plan({})
     scores = scores_of(session, step, stage, graph)
-    return planned(lambda: selected(graph, scores, stage, stage.budget, scope))
+    if stage.remove and "latency" in stage.remove:
+        return planned(lambda: _by_latency(session, stage, graph, scores, asked))
+    return planned(lambda: selected(graph, scores, stage, asked.remove, scope))
+
+
+def _by_latency(session: "Session", stage: PruneStage, graph: Graph, scores: criteria.Scores, asked: Asked) -> Plan:
+    counted = {key: float(ratio) for key, ratio in (asked.remove or {}).items()}
+    options = stage.latency.options
+    choice = select_measured(
+        graph,
+        chosen_scores(scores, stage),
+        asked.told["latency"],
+        latency_removed(session.model, (session.example(),), options=options),
+        remove=counted,
+        probing=options.probing,
+        scope=stage.scope,
+        **rules_of(graph, stage, counted),
+    )
+    asked.took(choice)
+    return choice.plan
 
 
 def _scope(stage: PruneStage, graph: Graph) -> Scope:
