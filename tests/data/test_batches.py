@@ -204,3 +204,27 @@ def test_image_sets_check_their_tensors() -> None:
         ImageSet(images=good.images.float(), labels=good.labels, indices=good.indices, classes=good.classes)
     with pytest.raises(DataError, match=r"ImageSet\.labels: wanted int64 \[20\], one for each image, got .* \[19\]"):
         ImageSet(images=good.images, labels=good.labels[1:], indices=good.indices, classes=good.classes)
+
+
+def test_a_short_epoch_takes_the_first_images_of_the_order_and_others_in_the_next() -> None:
+    images = image_set(40)
+    whole, short = batches(images, shuffle=True), batches(images, shuffle=True, epoch_images=10)
+    seen = []
+    for epoch in (0, 1):
+        for made in (whole, short):
+            made.set_epoch(epoch)
+        x, _ = collected(short)
+        assert torch.equal(x, collected(whole)[0][:10])
+        seen.append(x)
+    assert not torch.equal(seen[0].flatten(1).sort(0).values, seen[1].flatten(1).sort(0).values)
+    assert [len(y) for _, y in short] == [6, 4]
+    assert (len(short), short.global_size(1)) == (2, 4)
+    assert len(batches(images, epoch_images=100)) == len(batches(images))
+
+
+def test_ranks_share_a_short_epoch() -> None:
+    images = image_set(40)
+    alone, _ = collected(batches(images, shuffle=True, epoch_images=9))
+    parts = [batches(images, shuffle=True, epoch_images=9, shard=(rank, 2)) for rank in (0, 1)]
+    together = [torch.cat([x for x, _ in pair]) for pair in zip(*parts, strict=True)]
+    assert torch.equal(torch.cat(together), alone)
