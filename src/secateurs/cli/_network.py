@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -13,6 +13,12 @@ from secateurs.cli._target import Inputs, Options, Target, Weights, load_target
 
 __all__ = ["register"]
 
+Protect = Annotated[
+    list[str] | None, typer.Option("--protect", metavar="PATTERN", help="Axes that stay whole, such as 'fc*'.")
+]
+Floor = Annotated[int, typer.Option("--floor", metavar="N", help="Units that every axis keeps at least.")]
+Cap = Annotated[float | None, typer.Option("--cap", metavar="RATIO", help="Fraction of every axis that goes at most.")]
+MultipleOf = Annotated[int, typer.Option("--multiple-of", metavar="N", help="Kept sizes are multiples of N.")]
 _BUDGETS = ("macs", "params", "bytes", "units")
 
 
@@ -23,8 +29,17 @@ def register(app: typer.Typer) -> None:
     app.command("prune")(_prune)
 
 
-def _inspect(model: Target, inputs: Inputs = None, options: Options = None, weights: Weights = None) -> None:
-    """Show what may be cut in a network, and what may not and why.
+def _inspect(
+    model: Target,
+    inputs: Inputs = None,
+    options: Options = None,
+    weights: Weights = None,
+    protect: Protect = None,
+    floor: Floor = 1,
+    cap: Cap = None,
+    multiple_of: MultipleOf = 1,
+) -> None:
+    """Show what may be cut in a network, how much that can save, and what may not be cut and why.
 
     Examples:
 
@@ -32,10 +47,17 @@ def _inspect(model: Target, inputs: Inputs = None, options: Options = None, weig
     * `secateurs inspect my_project.nets:make_net --input 1x3x224x224`
     """
     from secateurs.graph import trace
+    from secateurs.selection import reachable
 
     loaded = load_target(model, inputs, options, weights)
     graph = trace(loaded.model, args=loaded.args)
-    out().print(str(graph), markup=False, soft_wrap=True)
+    console = out()
+    console.print(str(graph), markup=False, soft_wrap=True)
+    rules: dict[str, Any] = {"protect": protect or [], "floor": floor, "cap": cap, "multiple_of": multiple_of}
+    if any(axis.kind != "branch" for axis in graph.axes):
+        console.print("what can be removed under these rules:")
+        for key, reach in reachable(graph, **rules).items():
+            console.print(f"  {key:<8}{reach}", markup=False, soft_wrap=True)
 
 
 def _cost(
@@ -95,11 +117,11 @@ def _prune(
     weights: Weights = None,
     criterion: Annotated[str, typer.Option("--criterion", help="Which units matter.")] = "magnitude",
     scope: Annotated[str, typer.Option("--scope", help="global or layerwise.")] = "global",
-    protect: Annotated[
-        list[str] | None, typer.Option("--protect", metavar="PATTERN", help="Axes that stay whole, such as 'fc*'.")
-    ] = None,
-    floor: Annotated[int, typer.Option("--floor", metavar="N", help="Units that every axis keeps at least.")] = 1,
-    multiple_of: Annotated[int, typer.Option("--multiple-of", metavar="N", help="Kept sizes are multiples of N.")] = 1,
+    protect: Protect = None,
+    floor: Floor = 1,
+    cap: Cap = None,
+    multiple_of: MultipleOf = 1,
+    per: Annotated[str | None, typer.Option("--per", help="Compare scores by what units cost: macs or params.")] = None,
 ) -> None:
     """Cut a network, prove that the cut is right, and save it.
 
@@ -129,11 +151,19 @@ def _prune(
         scope="layerwise" if scope == "layerwise" else "global",
         protect=protect or [],
         floor=floor,
+        cap=cap,
         multiple_of=multiple_of,
+        per=_per(per),
     )
     result = apply(loaded.model, plan, example=loaded.args)
     save(result, out_file)
     _report(result, graph.fixed, out_file)
+
+
+def _per(given: str | None) -> Literal["macs", "params"] | None:
+    if given in (None, "macs", "params"):
+        return None if given is None else "macs" if given == "macs" else "params"
+    raise ConfigError("--per", wanted="macs or params", got=repr(given), cure="Choose one of them, or leave it out.")
 
 
 def _report(result: Any, fixed: Sequence[Any], file: Path) -> None:

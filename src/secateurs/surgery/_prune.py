@@ -10,10 +10,11 @@ from torch.optim import Optimizer
 
 from secateurs.criteria import Criterion, Loss, build
 from secateurs.graph import readable, tensors_of, trace
-from secateurs.selection import select
+from secateurs.selection import Per, select, select_measured
 from secateurs.surgery._apply import Result, apply, check_provable
 from secateurs.surgery._repair import repair as repaired
 from secateurs.surgery._repair_options import RepairOptions
+from secateurs.surgery._timed import LatencyOptions, latency_removed
 
 __all__ = ["prune"]
 
@@ -29,9 +30,12 @@ def prune(
     loss: Loss | None = None,
     scope: Literal["global", "layerwise"] | Mapping[str, float] = "global",
     protect: Iterable[str] = (),
-    floor: float = 1,
+    floor: float | Mapping[str, float] = 1,
+    cap: float | Mapping[str, float] | None = None,
     multiple_of: int = 1,
+    per: Per | None = None,
     kinds: Iterable[str] | None = None,
+    latency: LatencyOptions | None = None,
     optimizer: Optimizer | None = None,
     inplace: bool = False,
     verify: bool = True,
@@ -42,10 +46,12 @@ def prune(
     Args:
         model: any module; of a wrapper (`torch.compile`, `DataParallel`...) the module inside.
         args, kwargs: an example call, given in any of the ways of `trace`.
-        remove: fraction to remove of `macs`, `params`, `bytes` or `units`; one or several, all are met.
+        remove: fraction to remove of `macs`, `params`, `bytes` or `units`; one or several, all are met. Also of
+            `latency`, which is measured, on cut copies until the budget is met within a tolerance (`LatencyOptions`).
         criterion: an object, or a registered name with its default options.
         batches, loss: for criteria that look at data, and the inputs for repair.
-        scope, protect, floor, multiple_of, kinds: as in `select`.
+        scope, protect, floor, cap, multiple_of, per, kinds: as in `select`.
+        latency: how a latency in `remove` is measured, and how close it must come.
         optimizer, inplace, verify: as in `apply`; the proof is of the model as cut, before repair.
         repair: let what is left take over from what is gone, where batches are given; see `repair`. False: as cut.
 
@@ -65,16 +71,14 @@ def prune(
     batches = list(batches) if isinstance(batches, Iterator) else batches  # they are gone through twice
     graph = trace(model, args, kwargs)
     scores = chosen(graph, batches, loss)
-    plan = select(
-        graph,
-        scores,
-        remove,
-        scope=scope,
-        protect=protect,
-        floor=floor,
-        multiple_of=multiple_of,
-        kinds=kinds,
-    )
+    rules: dict[str, Any] = {"scope": scope, "protect": protect, "floor": floor, "cap": cap, "per": per}
+    rules |= {"multiple_of": multiple_of, "kinds": kinds}
+    if remove is not None and "latency" in remove:
+        counted = {key: ratio for key, ratio in remove.items() if key != "latency"}
+        measure, probing = latency_removed(model, args, kwargs, latency), (latency or LatencyOptions()).probing
+        plan = select_measured(graph, scores, remove["latency"], measure, remove=counted, probing=probing, **rules).plan
+    else:
+        plan = select(graph, scores, remove, **rules)
     if batches is None or repair is False or not plan.cuts:
         return apply(model, plan, optimizer=optimizer, inplace=inplace, verify=verify)
     result = apply(model, plan, optimizer=None if inplace else optimizer, verify=verify)
