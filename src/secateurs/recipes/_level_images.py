@@ -11,7 +11,7 @@ from secateurs._files import save_tensors
 from secateurs.data import ImageSet, StreamedSet
 from secateurs.recipes._level_format import IMAGES_FILE
 
-__all__ = ["save_level_images"]
+__all__ = ["pictures_of", "save_level_images"]
 
 _PER_LAYER = 10
 _SIDE = 64
@@ -31,7 +31,7 @@ def save_level_images(folder: Path, seen: Mapping[str, Tensor], images: ImageSet
     rows = {index: row for row, index in enumerate(images.indices.tolist())}
     indices = sorted(index for index in wanted if index in rows)
     if indices:
-        pictures = _pictures(images, [rows[index] for index in indices])
+        pictures = pictures_of(images, [rows[index] for index in indices])
         save_tensors(folder / IMAGES_FILE, {"indices": torch.tensor(indices), "images": pictures})
 
 
@@ -43,7 +43,7 @@ def _highest(values: Tensor, images: Tensor) -> list[int]:
     return sorted((image for image in best if image >= 0), key=lambda image: (-best[image], image))[:_PER_LAYER]
 
 
-def _pictures(images: ImageSet | StreamedSet, rows: list[int]) -> Tensor:
+def pictures_of(images: ImageSet | StreamedSet, rows: list[int]) -> Tensor:
     """uint8 [N, C, H, W], small; where images differ in size, all square."""
     if isinstance(images, ImageSet):
         return _small(images.images[torch.tensor(rows, device=images.images.device)].cpu(), images.size)

@@ -7,6 +7,7 @@ from secateurs._files import write_text
 from secateurs.reporting._cuts import cut_runs, cut_table
 from secateurs.reporting._cuts_plot import cuts_figure
 from secateurs.reporting._figure import save_figure
+from secateurs.reporting._gates import write_gates
 from secateurs.reporting._image_rows import image_rows, image_rows_figure
 from secateurs.reporting._kept_plot import kept_figure
 from secateurs.reporting._levels_write import write_levels
@@ -33,6 +34,7 @@ def write_plots(path: Path) -> tuple[Path, ...]:
     if any("axes" in (stage.get("results") or {}) for stage in run.state.get("stages", [])):
         written.append(save_figure(kept_figure(run), path / "plots" / "kept.png"))
     written += write_levels(run, [(None, run)])
+    written += write_gates(run)
     found = searches([(None, run)])
     for number, search in enumerate(found):
         ending = f"_{number}" if len(found) > 1 else ""

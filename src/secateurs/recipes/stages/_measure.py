@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from secateurs import _distributed
 from secateurs.cost import Latency, cost, latency, latency_pair
+from secateurs.dynamic import gates_of
 from secateurs.recipes._figures import figures, removed_params
+from secateurs.recipes._routes import route_figures, routes_of_test
 from secateurs.recipes._section import STRICT, Count, Name
 from secateurs.recipes.objectives import open_objective
 from secateurs.recipes.stages._base import StageType, Step
@@ -58,6 +60,9 @@ class MeasureStage(StageType, BaseModel):
         """
         results: dict[str, Any] = {"after": figures(session, session.model)}
         results["removed_params"] = removed_params(session.model)
+        if gates_of(session.model):
+            results["gates"] = route_figures(session, routes_of_test(session))
+            results["after"]["expected_macs"] = results["gates"]["expected_macs"]
         if self.subsets:
             results["subsets"] = dict(map(partial(_on_subset, session), self.subsets))
         if not self.latency:

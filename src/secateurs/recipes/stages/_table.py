@@ -13,6 +13,7 @@ from secateurs.recipes.stages._compact import CompactStage
 from secateurs.recipes.stages._eigen import EigenStage
 from secateurs.recipes.stages._finetune import FinetuneStage
 from secateurs.recipes.stages._finetune_prune import FinetunePruneStage
+from secateurs.recipes.stages._gates import GatesStage
 from secateurs.recipes.stages._gops import GopsStage
 from secateurs.recipes.stages._levels import LevelsStage
 from secateurs.recipes.stages._measure import MeasureStage
@@ -64,7 +65,7 @@ Masked: TypeAlias = ScoresStage | RandomMaskStage | FinetuneStage | CompactStage
 Looking: TypeAlias = MeasureStage | GopsStage | ChannelsStage
 Work: TypeAlias = TrainStage | PruneStage | EigenStage | SearchStage | ReinitialiseStage | Looking | Masked
 """One row for each type of stage that is carried out."""
-Written: TypeAlias = TrainTimeStage | LevelsStage | FinetunePruneStage
+Written: TypeAlias = TrainTimeStage | LevelsStage | FinetunePruneStage | GatesStage
 """One row for each that is written out as others, as `repeat` is."""
 Stage: TypeAlias = Annotated[Work | RepeatStage | Written, Field(discriminator="type")]
 RepeatStage.model_rebuild()

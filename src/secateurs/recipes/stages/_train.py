@@ -16,7 +16,7 @@ from secateurs.recipes._handover import hand_on, held_optimizer
 from secateurs.recipes._section import STRICT_DATACLASS, Name, SaysWhere
 from secateurs.recipes._seeds import stage_seed
 from secateurs.recipes.stages._base import CHECKPOINT_FILE, StageType, Step
-from secateurs.training import CheckpointOptions, EpochRecord, TrainOptions, make_optimizer, train
+from secateurs.training import CheckpointOptions, EpochRecord, Objective, TrainOptions, make_optimizer, train
 
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
@@ -73,7 +73,7 @@ class TrainStage(SaysWhere, StageType, TrainOptions):
                     stage=step.name,
                 ),
                 optimizer=held_optimizer(session, step),
-                objective=session.objective.training(label_smoothing=self.label_smoothing),
+                objective=self.objective_in(session),
                 on_epoch=log,
                 progress=session.part.progress,
             )
@@ -103,6 +103,10 @@ class TrainStage(SaysWhere, StageType, TrainOptions):
     def results(self, session: "Session") -> dict[str, Any]:  # noqa: ARG002 - for subclasses
         """What else the results of the stage say."""
         return {}
+
+    def objective_in(self, session: "Session") -> Objective:
+        """What this training minimises."""
+        return session.objective.training(label_smoothing=self.label_smoothing)
 
     def options_in(self, session: "Session", step: Step) -> TrainOptions:
         """The training options of this stage in that run."""
