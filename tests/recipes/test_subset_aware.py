@@ -3,13 +3,14 @@
 import json
 import shutil
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
 
 from secateurs._errors import DataError
 from secateurs.recipes import find_recipe, parse, read_yaml, run
-from secateurs.reporting import drawn_as, read_run, write_study
+from secateurs.reporting import drawn_as, read_run, subset_log, write_study
 from secateurs.reporting._record import member_runs
 from secateurs.reporting._subset_pairs import channel_differences
 from secateurs.reporting._subset_runs import SubsetRun, removed_sets, subset_runs
@@ -151,3 +152,28 @@ def test_classes_that_are_not_there_are_no_pace(tmp_path: Path) -> None:
     few = config(TRAIN, data={"name": "digits", "limit": 300, "classes": [0, 1]}, batches={"epoch_images": [7]})
     with pytest.raises(DataError, match=r"data\.classes: wanted classes among 0\+1, got 7"):
         run(parse(few, source="x"), tmp_path / "run")
+
+
+def test_the_log_has_time_stamps_and_keeps_ways_apart(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = subset_log([study])["mlp"]
+    begun = [
+        read_json(study / f"{way}-low-50/{seed}/run.json")["started"]
+        for way in ("aware", "retrained")
+        for seed in (0, 1)
+    ]
+    assert log[LOW]["50"] == sorted(begun)
+    assert log[LOW]["base_path"] == str(study)
+    means = {
+        name: fmean(run.accuracy for run in found(study) if (run.way, run.subset) == (way, LOW))
+        for way, name in (("aware", f"{LOW}_inference"), ("retrained", f"{LOW}_inference_cut_first"))
+    }
+    assert {name: log[LOW][name][percent] for name in means for percent in log[LOW][name]} == pytest.approx(means)
+    agnostic, paced = (log["entire_dataset"][f"{LOW}_inference{kind}"] for kind in ("", "_paced"))
+    for figures, way in ((agnostic, "agnostic"), (paced, "agnostic_steps")):
+        wanted = fmean(run.accuracy for run in found(study) if (run.way, run.subset) == (way, LOW))
+        assert list(figures.values()) == [pytest.approx(wanted)]
+    assert call("runs", "--json", str(study)) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["runs"]
+    cut = next(one for one in entry["runs"] if one["path"].endswith("aware-low-50/0"))
+    assert (cut["network"], cut["subset"], cut["percent"]) == ("mlp", LOW, 50)
+    assert cut["started"] in log[LOW]["50"]

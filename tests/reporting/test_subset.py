@@ -34,7 +34,8 @@ def run(
     costs = {"params": WHOLE * (100 - percent) // 100, "macs": 10**9 * (100 - percent) // 100}
     stages: list[dict[str, Any]] = []
     for number, letter in enumerate(order):
-        kind, results = ("train", {"epochs": 2}) if letter == "t" else ("prune", {"axes": []})
+        kind = "train" if letter == "t" else "prune"
+        results: dict[str, Any] = {"epochs": 2} if letter == "t" else {"axes": []}
         stages.append({"name": f"{number:02d}-{kind}", "type": kind, "seconds": 3.0, "results": results})
     sides: dict[str, Any] = {"unpruned": {"training_gops": {"epoch": 10.0}}, "pruned": None}
     if percent:

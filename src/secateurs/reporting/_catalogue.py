@@ -37,6 +37,9 @@ class Entry:
         elbo_after: the same at the end, or so far.
         params_kept: fraction of the parameters that the first cut found.
         macs_kept: the same of the multiply-adds.
+        network: name of the network; None for studies and where that is not known.
+        subset: the classes that the run is about, as it names them; None for all.
+        percent: of the parameters, asked to be removed; 0 where that is not what was asked for.
         seconds: time spent in stages.
         started: when it began, in ISO 8601; None where that is not known.
         runs: the runs of a study.
@@ -57,6 +60,9 @@ class Entry:
     elbo_after: float | None = None
     params_kept: float | None = None
     macs_kept: float | None = None
+    network: str | None = None
+    subset: str | None = None
+    percent: float = 0.0
     seconds: float = 0.0
     started: str | None = None
     runs: tuple["Entry", ...] = ()
@@ -115,6 +121,10 @@ def _run(place: Path, state: Mapping[str, Any], held: Callable[[Path], bool]) ->
         elbo_after=_number(after, ELBO.test),
         params_kept=_kept(before, after, "params"),
         macs_kept=_kept(before, after, "macs"),
+        network=_text(state.get("network")),
+        subset=_text(state.get("subset")),
+        # A budget is noted as the fraction that it was written as.
+        percent=round(100 * float(((state.get("summary") or {}).get("asked") or {}).get("params", 0.0)), 6),
         seconds=sum(float(stage["seconds"]) for stage in stages),
         started=_text(state.get("started")),
     )
