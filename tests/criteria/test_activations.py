@@ -127,6 +127,38 @@ def test_weights_are_seen_whatever_code_uses_them() -> None:
         torch.testing.assert_close(found[axis], wanted.mean(0))
 
 
+class Einsums(nn.Module):
+    """Products as equations, and weights that are made anew on each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Parameter(torch.zeros(6, 4))
+        self.second = nn.Parameter(torch.zeros(6, 5))
+        self.third = nn.utils.parametrizations.weight_norm(nn.Linear(5, 7))
+        self.last = nn.Linear(7, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.einsum("btc,dc->btd", x, self.first).relu()
+        x = torch.einsum("ij,...i->...j", self.second, x).relu()
+        scale = self.last.weight.norm(dim=1, keepdim=True)
+        result: Tensor = nn.functional.linear(self.third(x).relu(), self.last.weight / scale)
+        return result
+
+
+def test_equations_and_derived_weights_are_seen() -> None:
+    model = fill(Einsums().double())
+    x = torch.randn(3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    graph = trace(model, (x,))
+    with torch.no_grad():
+        first = (x @ model.get_parameter("first").T).relu()
+        second = (first @ model.get_parameter("second")).relu()
+        third = model.get_submodule("third")(second).relu()
+    found = ActivationMean()(graph, batches=[x])
+    by_size = {axis.size: found[axis.name] for axis in graph.axes}
+    for wanted in (first, second, third):
+        torch.testing.assert_close(by_size[wanted.shape[-1]], wanted.mean((0, 1)))
+
+
 def test_an_option_that_there_is_not_is_refused() -> None:
     with pytest.raises(ConfigError, match="p: wanted 1 or 2, got 3"):
         ActivationNorm(p=3)  # type: ignore[arg-type]

@@ -6,10 +6,24 @@ from typing import Any, ClassVar, final, get_args
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from secateurs import _distributed, models
 from secateurs._errors import SecateursError
-from secateurs.criteria import Contribution, Criterion, Loss, UnitMem
+from secateurs.criteria import (
+    SNIP,
+    ActivationMean,
+    ActivationNorm,
+    Contribution,
+    Criterion,
+    Fisher,
+    GraSP,
+    HRank,
+    Loss,
+    Taylor,
+    UnitMem,
+    score_together,
+)
 from secateurs.criteria._unit_mem_tally import Rest
 from secateurs.data import AugmentedView, BatchOptions, ViewOptions
 from secateurs.graph import Graph, trace
@@ -85,3 +99,26 @@ def memorised() -> dict[str, dict[str, list[Any]]]:
                 "activations": seen.activations.flatten().tolist(),
             }
     return found
+
+
+def streamed() -> dict[str, dict[str, list[float]]]:
+    """Criteria that share a pass, and GraSP; one rank gets nothing of the last batch."""
+    torch.manual_seed(0)
+    graph = trace(models.build("mlp", classes=3, size=8, widths=[12, 7]), args=(torch.zeros(1, 1, 8, 8),))
+    shard = (_distributed.rank(), _distributed.world())
+    batches = _batches(45, 3, BatchOptions(shard=shard))
+    listed: list[Criterion] = [
+        ActivationMean(),
+        ActivationNorm(),
+        HRank(),
+        Taylor(),
+        Taylor(at="gate"),
+        Fisher(),
+        SNIP(),
+    ]
+    listed += [Fisher(at="weights"), GraSP(temperature=1)]
+    found = score_together(graph, listed, batches=batches, loss=cross_entropy)
+    return {
+        repr(criterion): {name: value.tolist() for name, value in scores.items()}
+        for criterion, scores in zip(listed, found, strict=True)
+    }

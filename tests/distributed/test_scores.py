@@ -40,3 +40,14 @@ def test_ranks_find_the_same_memorisation_as_one_process() -> None:
         assert ranks[0].value[name]["images"] == seen["images"]
         assert ranks[0].value[name]["values"] == pytest.approx(seen["values"], abs=1e-6)
         assert ranks[0].value[name]["activations"] == pytest.approx(seen["activations"], abs=1e-5)
+
+
+@pytest.mark.slow
+def test_criteria_that_share_a_pass_add_up_over_ranks() -> None:
+    ranks = run_ranks("tests.distributed._scores", "streamed")
+    assert [rank.code for rank in ranks] == [0, 0], ranks[0].errors + ranks[1].errors
+    one = _scores.streamed()
+    assert ranks[1].value == ranks[0].value
+    for criterion, scores in one.items():
+        for name, values in scores.items():
+            assert ranks[0].value[criterion][name] == pytest.approx(values, rel=1e-4, abs=1e-8), criterion

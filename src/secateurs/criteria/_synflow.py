@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from secateurs.criteria._criterion import Criterion, Loss
 from secateurs.criteria._positive import Positive
 from secateurs.criteria._registry import register
 from secateurs.criteria._weights import WeightSums, connections
-from secateurs.graph import Graph, free_attention, map_tensors, tensors_in, untouched
+from secateurs.graph import Graph, free_attention, map_tensors, module_at, plain_tensors, tensors_in, untouched
 
 __all__ = ["SynFlow"]
 
@@ -50,10 +50,13 @@ class SynFlow(Criterion):
         args, kwargs = map_tensors(_ones, (graph.args, graph.kwargs))
         with untouched(model), torch.enable_grad():
             free_attention(model)  # torch's own hides what it does inside
+            _double_plain(model)
             weights = {path: graph.tensor(path).detach().double().abs().requires_grad_() for path in sums.paths}
             tensors = _doubled(model.named_parameters()) | _doubled(model.named_buffers(), Tensor.double) | weights
             with Positive():
                 outputs = functional_call(model, tensors, args, kwargs)
+            if not weights:
+                return sums.per_unit()
             flow = torch.stack([part.sum() for part in tensors_in(outputs) if part.is_floating_point()]).sum()
             found = torch.autograd.grad(flow, list(weights.values()), allow_unused=True, materialize_grads=True)
         for (path, weight), gradient in zip(weights.items(), found, strict=True):
@@ -66,6 +69,15 @@ def _doubled(
 ) -> dict[str, Tensor]:
     """Floating-point tensors in double precision."""
     return {name: function(tensor.detach()) if tensor.is_floating_point() else tensor for name, tensor in tensors}
+
+
+def _double_plain(model: nn.Module) -> None:
+    """Tensors that nobody registered, in double precision; whoever calls this puts attributes back."""
+    for path, tensor in plain_tensors(model).items():
+        parent, _, name = path.rpartition(".")
+        attributes = vars(module_at(model, parent))
+        if attributes.get(name) is tensor and tensor.is_floating_point():
+            attributes[name] = tensor.double()
 
 
 def _ones(tensor: Tensor) -> Tensor:

@@ -1,17 +1,17 @@
 """What passes by at sites while a model runs, as tensors that autograd knows."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from secateurs.criteria._sites import Site
+from secateurs.criteria._uses import Use, given, others, uses
 from secateurs.graph import Graph, module_at
 
 __all__ = ["See", "Sight", "watched", "written_to"]
@@ -53,7 +53,8 @@ See = Callable[[Sight], Tensor]
 def watched(graph: Graph, sites: Iterable[Site], see: See) -> Iterator[None]:
     """Inside, `see` is told whatever passes by at these sites.
 
-    Weights are known by their memory, in convolutions and matrix products, whatever module or function calls them.
+    Weights are known by their memory, in convolutions and matrix products, whatever module or function calls them. One
+    that is made anew on each call (standardised, normed) is known as the only one of its shape in its module.
     """
     mode = _Watch(graph, see)
     with ExitStack() as stack:
@@ -63,6 +64,7 @@ def watched(graph: Graph, sites: Iterable[Site], see: See) -> Iterator[None]:
                 stack.callback(module_at(graph.model, site.path).register_forward_hook(hook).remove)
             else:
                 mode.add(site)
+        mode.follow(stack)
         stack.enter_context(mode)
         yield
 
@@ -85,49 +87,6 @@ def _leave(site: Site, see: See, _module: nn.Module, _args: Any, output: Tensor)
     return see(Sight(site=site, values=output, dim=site.dim))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Use:
-    """One operator with a weight: which dims meet.
-
-    Attributes:
-        inputs: position of the other operand among the arguments.
-        weight: position of the weight.
-        reads, makes: dims of the weight that meet the inputs and the outputs.
-        source, result: these dims in the inputs and the outputs, negative.
-    """
-
-    inputs: int
-    weight: int
-    reads: int
-    makes: int
-    source: int
-    result: int
-
-
-def _convolution(dims: int, *, transposed: bool = False) -> tuple[_Use, ...]:
-    reads, makes = (0, 1) if transposed else (1, 0)
-    return (_Use(inputs=0, weight=1, reads=reads, makes=makes, source=-1 - dims, result=-1 - dims),)
-
-
-_RIGHT = _Use(inputs=0, weight=1, reads=0, makes=1, source=-1, result=-1)
-_LEFT = _Use(inputs=1, weight=0, reads=1, makes=0, source=-2, result=-2)
-_ADDED = (_Use(inputs=1, weight=2, reads=0, makes=1, source=-1, result=-1),)
-_USES: Mapping[Any, tuple[_Use, ...]] = {
-    F.linear: (_Use(inputs=0, weight=1, reads=1, makes=0, source=-1, result=-1),),
-    torch.conv1d: _convolution(1),
-    torch.conv2d: _convolution(2),
-    torch.conv3d: _convolution(3),
-    torch.conv_transpose1d: _convolution(1, transposed=True),
-    torch.conv_transpose2d: _convolution(2, transposed=True),
-    torch.conv_transpose3d: _convolution(3, transposed=True),
-    torch.addmm: _ADDED,
-    Tensor.addmm: _ADDED,
-    **dict.fromkeys((torch.matmul, torch.mm, Tensor.matmul, Tensor.mm, Tensor.__matmul__), (_RIGHT, _LEFT)),
-}
-_NAMES: Mapping[str, int] = {"input": 0, "weight": 1, "mat1": 1, "mat2": 2, "other": 1, "tensor2": 1}
-"""Places of arguments that may be given by name; `mat2` of mm, which takes two, is left unseen."""
-
-
 class _Watch(TorchFunctionMode):
     """Sees functions of torch above autograd; what they call themselves is not seen."""
 
@@ -136,6 +95,21 @@ class _Watch(TorchFunctionMode):
         self._graph, self._see = graph, see
         self._weights: dict[int, dict[str, Tensor]] = {}
         self._sites: dict[tuple[str, int, str], Site] = {}
+        self.running: list[str] = []
+
+    def follow(self, stack: ExitStack) -> None:
+        """Keep account of which of the modules with weights is running."""
+        owners = {path.rpartition(".")[0].partition(".parametrizations.")[0] for path, _, _ in self._sites}
+        for path in owners - {""}:
+            module = module_at(self._graph.model, path)
+            stack.callback(module.register_forward_pre_hook(partial(self._enter, path)).remove)
+            stack.callback(module.register_forward_hook(self._leave, always_call=True).remove)
+
+    def _enter(self, path: str, _module: nn.Module, _args: Any) -> None:
+        self.running.append(path)
+
+    def _leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
+        self.running.pop()
 
     def add(self, site: Site) -> None:
         """Watch another site."""
@@ -147,42 +121,62 @@ class _Watch(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        for use in _USES.get(func, ()):
-            given = dict(enumerate(args)) | {_NAMES[name]: value for name, value in kwargs.items() if name in _NAMES}
-            operand = given.get(use.weight)
-            if isinstance(operand, Tensor) and operand.untyped_storage()._cdata in self._weights:
-                return self._run(func, use, given, kwargs)
+        arguments = given(args, kwargs)
+        for use in uses(func, arguments):
+            operand = arguments.get(use.weight)
+            parts = self._parts(operand, use) if isinstance(operand, Tensor) else []
+            if parts:
+                return self._run(func, use, parts, arguments, others(kwargs))
         return func(*args, **kwargs)
 
-    def _run(self, func: Any, use: _Use, given: dict[int, Any], kwargs: dict[str, Any]) -> Any:
-        parts = self._parts(given[use.weight])
+    def _run(
+        self, func: Any, use: Use, parts: "Sequence[_Part]", arguments: dict[int, Any], named: dict[str, Any]
+    ) -> Any:
         for path, dims, firsts in parts:
             site = self._sites.get((path, dims[use.reads], "read"))
             if site is not None:
-                inputs = given[use.inputs]
+                inputs = arguments[use.inputs]
                 sight = Sight(site=site, values=inputs, dim=use.source, first=firsts[use.reads])
-                given[use.inputs] = self._see(sight)
-        count = max(given) + 1
-        named = {name: value for name, value in kwargs.items() if name not in _NAMES}
-        output = func(*[given[place] for place in range(count)], **named)
+                arguments[use.inputs] = self._see(sight)
+        output = func(*[arguments[place] for place in range(max(arguments) + 1)], **named)
         for path, dims, firsts in parts:
             site = self._sites.get((path, dims[use.makes], "made"))
             if site is not None:
                 output = self._see(Sight(site=site, values=output, dim=use.result, first=firsts[use.makes]))
         return output
 
-    def _parts(self, operand: Tensor) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
-        """Of each weight that this is, or is a slice or transpose of: path, dims of the weight, and first positions."""
-        found = []
-        for path, weight in self._weights[operand.untyped_storage()._cdata].items():
-            offset = int(operand.storage_offset()) - int(weight.storage_offset())
-            if operand.dim() != weight.dim() or operand.dim() < 2 or offset < 0:
-                continue
-            row, column = divmod(offset, weight.stride(0))
-            if weight.dim() == 2 and operand.stride() == weight.stride():
-                found.append((path, (0, 1), (row, column // weight.stride(1))))
-            elif weight.dim() == 2 and operand.stride() == weight.stride()[::-1]:
-                found.append((path, (1, 0), (column // weight.stride(1), row)))
-            elif operand.stride() == weight.stride() and operand.shape[1:] == weight.shape[1:]:
-                found.append((path, (0, 1), (row, 0)))
-        return found
+    def _parts(self, operand: Tensor, use: Use) -> "list[_Part]":
+        """The weights that this is, or is a slice or transpose of, or was made of."""
+        known = self._weights.get(operand.untyped_storage()._cdata)
+        if known is None:
+            return self._derived(operand) if use.layer else []
+        # A product with more dims than two is a batch of products, each with rows and columns of its own.
+        return _slices(operand, known) if use.layer or operand.dim() == 2 else []
+
+    def _derived(self, operand: Tensor) -> "list[_Part]":
+        """The one weight of this shape that the running module has (standardised, or normed, on each call)."""
+        prefix = f"{self.running[-1]}." if self.running else ""
+        weights = {path: weight for known in self._weights.values() for path, weight in known.items()}
+        own = [path for path, weight in weights.items() if path.startswith(prefix) and weight.shape == operand.shape]
+        return [(own[0], (0, 1), (0, 0))] if len(own) == 1 else []
+
+
+_Part = tuple[str, tuple[int, int], tuple[int, int]]
+"""Path of a weight, its dims in the order of the operand's, and the first positions on the operand's dims."""
+
+
+def _slices(operand: Tensor, weights: Mapping[str, Tensor]) -> list[_Part]:
+    """The weights, of those that share the operand's memory, which it is a slice or transpose of."""
+    found = []
+    for path, weight in weights.items():
+        offset = int(operand.storage_offset()) - int(weight.storage_offset())
+        if operand.dim() != weight.dim() or operand.dim() < 2 or offset < 0:
+            continue
+        row, column = divmod(offset, weight.stride(0))
+        if weight.dim() == 2 and operand.stride() == weight.stride():
+            found.append((path, (0, 1), (row, column // weight.stride(1))))
+        elif weight.dim() == 2 and operand.stride() == weight.stride()[::-1]:
+            found.append((path, (1, 0), (column // weight.stride(1), row)))
+        elif operand.stride() == weight.stride() and operand.shape[1:] == weight.shape[1:]:
+            found.append((path, (0, 1), (row, 0)))
+    return found
