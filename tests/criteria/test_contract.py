@@ -72,6 +72,7 @@ CLAIMS: Mapping[str, Claim] = {
     "Contribution maximum": Claim(
         criterion=criteria.Contribution(average=0.5, maximum=2.0), degree=None, data=True, pinned=None
     ),
+    "Reconstruction": Claim(criterion=criteria.Reconstruction(), degree=None, data=True, pinned=None),
     "EdgePopup": Claim(criterion=criteria.EdgePopup(), degree=None, reads_weights=False, data=True, pinned=None),
     "EdgePopup relevant": Claim(
         criterion=criteria.EdgePopup(rank="relevant", scope="global", lr=1.0),

@@ -24,6 +24,7 @@ from secateurs.criteria._mean_magnitude import MeanMagnitude
 from secateurs.criteria._normalized import Normalized
 from secateurs.criteria._product import Product
 from secateurs.criteria._random import Random
+from secateurs.criteria._reconstruction import Reconstruction
 from secateurs.criteria._registry import build, names, register
 from secateurs.criteria._scores import Scores
 from secateurs.criteria._snip import SNIP
@@ -58,6 +59,7 @@ __all__ = [
     "Normalized",
     "Product",
     "Random",
+    "Reconstruction",
     "Scores",
     "SynFlow",
     "Taylor",
