@@ -141,7 +141,7 @@ def accuracies(options: argparse.Namespace) -> str:
     model.load_state_dict(load_file(options.weights), strict=False)
     ratios = (0.1, 0.3)
     lines = [
-        f"Pretrained ResNet-20 (16/32/64) on CIFAR-10, {options.images} training images for the factors, {options.test} "
+        f"Pretrained ResNet-20 (16/32/64) on CIFAR-10, {options.images} training images, {options.test} "
         f"test images, one cut, no retraining. Dense: {accuracy(model, test):.1f} %.",
         "",
         "| cut | " + " | ".join(f"{100 * ratio:.0f} % of MACs" for ratio in ratios) + " |",
