@@ -72,4 +72,4 @@ def test_layers_that_are_too_wide_are_judged_by_their_channels() -> None:
 @pytest.mark.parametrize("name", ["ridge", "rows", "moments_bytes"])
 def test_numbers_that_make_no_sense_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"reconstruction' {name}"):
-        Reconstruction(**{name: 0})  # type: ignore[arg-type]
+        Reconstruction(**{name: 0})

@@ -26,6 +26,7 @@ from secateurs.recipes.stages._cut_options import (
     scores_of,
     selected,
 )
+from secateurs.recipes.stages._repair_section import RepairSection, repaired
 from secateurs.recipes.stages._stop import StopSection, reason_to_stop
 from secateurs.selection import Schedule, each_axis, select_measured
 from secateurs.surgery import apply, latency_removed
@@ -60,6 +61,8 @@ class PruneStage(CutOptions, StageType):
     """When cuts have gone far enough: this one is then left out."""
     keep_optimizer: bool = False
     """Cut the last train stage's optimizer along and let the next train stage go on with its momentum."""
+    repair: bool | RepairSection = False
+    """Let what is left take over from what is gone, by least squares on training images; true is with the defaults."""
 
     @model_validator(mode="after")
     def _says_how_much(self) -> Self:
@@ -113,6 +116,8 @@ class PruneStage(CutOptions, StageType):
         plan = _plan(session, step, self, graph, asked) if stopped is None else graph.plan({})
         optimizer = held_optimizer(session, step) if self.keep_optimizer else None
         result = apply(session.model, plan, optimizer=optimizer, verify=self.verify, example=example)
+        section = RepairSection() if self.repair is True else self.repair
+        repair = {"repaired": repaired(session, result, section)} if section and plan.cuts else {}
         session.model = result.model
         plan.save(session.directory.folder(step.name) / "plan.json")
         write_json(session.directory.folder(step.name) / CHANNELS_FILE, removed_channels(graph, plan))
@@ -129,6 +134,7 @@ class PruneStage(CutOptions, StageType):
             "axes": [asdict(axis) for axis in axes],
             **asked.results,
             **({} if stopped is None else {"stopped": stopped}),
+            **repair,
         }
 
 
