@@ -22,4 +22,4 @@ def test_every_list_of_stages_is_accepted(block: str) -> None:
 
 
 def test_there_are_as_many_as_jobs() -> None:
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7

@@ -76,7 +76,8 @@ def search_figure(name: str, search: Search) -> Any:
     _costs(right, search)
     tidy(left)
     found = f"{search.found:g} % found" if search.found else "nothing found"
-    figure.suptitle(f"{name}: {found}; {search.gops:,.0f} GOps, {search.seconds:,.0f} s in all", x=0.01, ha="left")
+    cost = f"{_short(search.gops)} GOps, {_short(search.seconds)} s in all"
+    figure.suptitle(f"{name}: {found}; {cost}", x=0.01, ha="left")
     return figure
 
 
@@ -114,6 +115,10 @@ def _costs(axes: Any, search: Search) -> None:
     axes.set_ylabel("GOps of training and validation")
     axes.margins(y=0.12)
     tidy(axes)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _label(search: Search) -> str:

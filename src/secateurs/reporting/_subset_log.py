@@ -78,9 +78,10 @@ def _entries(run: RunRecord) -> Iterator[tuple[tuple[str, ...], float]]:
     after = results["after"]
     parts = {str(run.state.get("subset") or _ALL): after, **results.get("subsets", {})}
     percent, gops = round(100 * results.get("removed_params", 0.0)), 2e-9 * after["macs"]
-    kind = _kind(run.state) if percent else ""
+    kind, pace = _kind(run.state) if percent else "", run.state.get("epoch_images")
     for subset, figures in parts.items():
-        if "test_accuracy" not in figures:
+        # As many images as another subset has: compared with nothing.
+        if "test_accuracy" not in figures or (isinstance(pace, str) and pace != subset):
             continue
         top1 = {"": 100 * figures["test_accuracy"]}
         if "test_accuracy_among" in figures:
