@@ -159,6 +159,17 @@ def test_equations_and_derived_weights_are_seen() -> None:
         torch.testing.assert_close(by_size[wanted.shape[-1]], wanted.mean((0, 1)))
 
 
+def test_a_weight_that_nobody_watches_is_not_taken_for_another_of_its_shape() -> None:
+    model = fill(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 8)).double())
+    x = torch.randn(4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = ActivationMean()(trace(model, (x,)), batches=[x])  # the first and last weights have the same shape
+    with torch.no_grad():
+        hidden = [model.get_submodule("0")(x).relu()]
+        hidden.append(model.get_submodule("2")(hidden[0]).relu())
+    torch.testing.assert_close(found["0"], hidden[0].mean(0))
+    torch.testing.assert_close(found["2"], hidden[1].mean(0))
+
+
 def test_an_option_that_there_is_not_is_refused() -> None:
     with pytest.raises(ConfigError, match="p: wanted 1 or 2, got 3"):
         ActivationNorm(p=3)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from secateurs.criteria._sites import Site
 from secateurs.criteria._uses import Use, given, others, uses
-from secateurs.graph import Graph, module_at
+from secateurs.graph import Graph, module_at, tensors_of
 
 __all__ = ["See", "Sight", "watched", "written_to"]
 
@@ -93,6 +93,7 @@ class _Watch(TorchFunctionMode):
     def __init__(self, graph: Graph, see: See) -> None:
         super().__init__()
         self._graph, self._see = graph, see
+        self._registered = {tensor.untyped_storage()._cdata for tensor in tensors_of(graph.model).values()}
         self._weights: dict[int, dict[str, Tensor]] = {}
         self._sites: dict[tuple[str, int, str], Site] = {}
         self.running: list[str] = []
@@ -149,7 +150,8 @@ class _Watch(TorchFunctionMode):
         """The weights that this is, or is a slice or transpose of, or was made of."""
         known = self._weights.get(operand.untyped_storage()._cdata)
         if known is None:
-            return self._derived(operand) if use.layer else []
+            plain = operand.untyped_storage()._cdata in self._registered
+            return self._derived(operand) if use.layer and not plain else []
         # A product with more dims than two is a batch of products, each with rows and columns of its own.
         return _slices(operand, known) if use.layer or operand.dim() == 2 else []
 
