@@ -179,6 +179,32 @@ class Shuffled(nn.Module):
         return result
 
 
+class Routed(nn.Module):
+    """Tokens of all images go through one of two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.one, self.two = nn.Linear(3, 6), nn.Linear(6, 6), nn.Linear(6, 6)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = self.embed(x).relu()
+        chosen = rows[..., 0] > rows[..., 1]
+        out = torch.zeros_like(rows)
+        out[chosen], out[~chosen] = self.one(rows[chosen]), self.two(rows[~chosen])
+        result: Tensor = self.head(out.mean(1))
+        return result
+
+
+def test_routed_tokens_are_refused_rather_than_given_to_any_image() -> None:
+    x = torch.randn(6, 4, 3, generator=torch.Generator().manual_seed(3))
+    graph = trace(fill(Routed()), (x,))
+    batches = [(x, torch.zeros(6, dtype=torch.int64))]
+    with pytest.raises(PlanError, match="wanted one activation for each image of a batch"):
+        Taylor(at="gate")(graph, batches=batches, loss=loss)
+    assert Taylor()(graph, batches=batches, loss=loss)
+
+
 def test_images_that_cannot_be_told_apart_are_refused() -> None:
     x = torch.randn(3, 4, 3)
     graph = trace(fill(Shuffled()), (x,))

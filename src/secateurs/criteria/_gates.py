@@ -57,9 +57,11 @@ class Layouts:
         rows = min(PROBE, images)
         before, after = (self._means(_few(batch, images, rows, rolled=rolled), unknown, rows) for rolled in (0, 1))
         for call in unknown:
-            layout = chosen(before.get(call, ()), after.get(call, ()))
-            if layout is not None:
-                self._known[call] = layout
+            one, other = before.get(call, []), after.get(call, [])
+            if [found.shape for _, found in one] == [found.shape for _, found in other]:  # not so where code routes
+                layout = chosen(one, other)
+                if layout is not None:
+                    self._known[call] = layout
 
     def _means(self, batch: Batch, wanted: set[_Call], rows: int) -> _Means:
         found: _Means = {}
@@ -68,14 +70,19 @@ class Layouts:
         def see(sight: Sight) -> Tensor:
             call, dim = (sight.site, calls[sight.site]), sight.dim
             calls[sight.site] += 1
-            if call in wanted:
+            if call in wanted and sight.values.numel():
                 values = sight.values
-                found[call] = [(layout, means(values, dim, layout, rows)) for layout in possible(values, dim, rows)]
+                found[call] = [(layout, _told(values, dim, layout, rows)) for layout in possible(values, dim, rows)]
             return sight.values
 
         with torch.no_grad(), watched(self._graph, {site for site, _ in wanted}, see):
             batch.outputs(self._graph.model)
         return found
+
+
+def _told(values: Tensor, dim: int, layout: Layout, rows: int) -> Tensor:
+    """What tells a layout: means per image, or all values where these should be the same for any input."""
+    return values.reshape(1, -1) if layout.dim is None else means(values, dim, layout, rows)
 
 
 def _few(batch: Batch, images: int, rows: int, *, rolled: int) -> Batch:
