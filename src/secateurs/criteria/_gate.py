@@ -7,10 +7,21 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from secateurs._errors import PlanError
 from secateurs.criteria._blocks import blocks
 from secateurs.criteria._images import Layout, means
 
-__all__ = ["gated"]
+__all__ = ["gated", "mixed"]
+
+
+def mixed(got: str) -> PlanError:
+    """What to say where images cannot be told apart."""
+    return PlanError(
+        "gates of single images",
+        wanted="one activation for each image of a batch",
+        got=got,
+        cure="Put images along the first dim of the arguments, or take at='weights', which sums over them.",
+    )
 
 
 def gated(values: Tensor, gate: Tensor, dim: int, layout: Callable[[], Layout], *, copy: bool) -> Tensor:
@@ -54,5 +65,7 @@ def _per_image(values: Tensor, gradient: Tensor, dim: int, layout: Layout, image
         pairs = blocks(values, gradient)
         return torch.cat([(one.to(dtype) * other.to(dtype)).reshape(*one.shape[:2], -1).sum(2) for one, other in pairs])
     product = values.to(dtype) * gradient.to(dtype)
+    if layout.dim is not None and product.shape[layout.dim] % images:
+        raise mixed(f"a dim of {product.shape[layout.dim]} for {images} images")
     places = product.numel() / max(images * product.shape[dim], 1)
     return means(product, dim, layout, images) * places

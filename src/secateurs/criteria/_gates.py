@@ -8,9 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from secateurs._errors import PlanError
 from secateurs.criteria._data import Batch
-from secateurs.criteria._gate import gated
+from secateurs.criteria._gate import gated, mixed
 from secateurs.criteria._images import PROBE, Layout, chosen, means, possible
 from secateurs.criteria._sites import Site
 from secateurs.criteria._watching import Sight, watched
@@ -41,12 +40,7 @@ class Layouts:
             PlanError: another batch had no such call, or one that mixes images.
         """
         if call not in self._known:
-            raise PlanError(
-                f"gates of single images, {call[0].path}",
-                wanted="one activation for each image of a batch",
-                got="numbers that do not go with the images when these change places",
-                cure="Put images along the first dim of the arguments, or take at='weights', which sums over them.",
-            )
+            raise mixed(f"numbers at {call[0].path} that do not go with the images when these change places")
         return self._known[call]
 
     def learn(self, calls: Sequence[_Call], batch: Batch, images: int) -> None:
