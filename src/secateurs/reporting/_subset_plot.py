@@ -31,8 +31,12 @@ def accuracy_figure(name: str, runs: Sequence[SubsetRun], value: Value, title: s
             own = [run for run in runs if run.network == network and run.subset in chosen]
             _accuracies(axes, own, value, over_subsets=subset is None)
             axes.set_title(f"{network}, {subset or 'mean over subsets'}", fontsize=10, loc="left")
+            # Small networks' GOps are numbers too long for many ticks.
+            axes.locator_params(axis="x", nbins=4)
+            axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 4))
             tidy(axes)
-        row[0].set_ylim(bottom=max(-1.0, row[0].get_ylim()[0]))
+        low, high = row[0].get_ylim()
+        row[0].set_ylim(max(low, -1.0), min(high, 101.0))
         row[0].set_ylabel(f"test accuracy, %, {title}", fontsize=8)
     for axes in panels[-1]:
         axes.set_xlabel("GOps per image")
@@ -87,7 +91,7 @@ def norms_figure(name: str, sets: Sequence[Removed]) -> Any:
             tidy(axes)
         row[0].set_ylabel("filters")
     for axes in panels[-1]:
-        axes.set_xlabel("mean absolute weight of a filter (last bin: or more)")
+        axes.set_xlabel("mean absolute weight (last bin: or more)", fontsize=9)
     legend_beside(panels[0][-1])
     figure.suptitle(f"{name}: norms of filters before and after the cut", x=0.01, ha="left")
     return figure
