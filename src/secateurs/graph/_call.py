@@ -357,8 +357,9 @@ class Call:
         origins = [self._info(tensor).origin for tensor in self.tensors]
         path, data = weight_and_data(self.tensors, origins)
         if path is not None and data is not None:
-            for kind, shown in (("input", data), ("product", result)):
-                record.activations.append(Activation(kind, path, record.operators, self._info(shown).labels))
+            shown: tuple[tuple[Family, Tensor], ...] = (("input", data), ("product", result))
+            for kind, tensor in shown:
+                record.activations.append(Activation(kind, path, record.operators, self._info(tensor).labels))
 
     def _note_use(self, record: Record, tensor: Tensor, info: Info) -> None:
         """A call takes a weight, or a view of it."""
