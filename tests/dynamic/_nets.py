@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from secateurs import models
-from secateurs.dynamic import HeadKind, gate
+from secateurs.dynamic import HeadKind, deciding, gate, gates_of
+from secateurs.dynamic._heads import FeedForward
 
 __all__ = ["gated", "images", "randomised"]
 
@@ -26,14 +27,33 @@ def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
     return model.eval()
 
 
-def gated(head: HeadKind = "rnn", *, name: str = "resnet20", bias: float = 0.0, shortcut: str = "B") -> nn.Module:
+def gated(head: HeadKind = "rnn", *, shortcut: str = "B") -> nn.Module:
     """A residual network of the table with gates that decide differently from image to image."""
     torch.manual_seed(0)
-    model = randomised(models.build(name, width=0.25, shortcut=shortcut))
-    found = gate(model, (images(1),), head=head, bias=bias, seed=3)
+    model = randomised(models.build("resnet20", width=0.25, shortcut=shortcut))
+    found = gate(model, (images(1),), head=head, bias=0.0, seed=3)
     for path, tensor in found.named_parameters():
         if "choice.weight" in path:
             tensor.data.normal_(0, 3, generator=torch.Generator().manual_seed(len(path)))
         if "project.weight" in path:
             tensor.data.mul_(10)
+    if head != "rnn":
+        with torch.no_grad(), deciding(found, _Centring(found)):
+            found(images(12))
     return found
+
+
+class _Centring:
+    """Lets every feed-forward gate decide one way for half of the images that it sees."""
+
+    binary = True
+
+    def __init__(self, model: nn.Module) -> None:
+        self._heads = [gate.head for gate in gates_of(model).values()]
+
+    def mask(self, number: int, logit: Tensor) -> Tensor:
+        """The upper half runs."""
+        head, middle = self._heads[number], logit.median()
+        assert isinstance(head, FeedForward)
+        head.choice.bias.data[1] -= middle
+        return (logit > middle).to(logit.dtype)

@@ -109,7 +109,7 @@ def test_the_policy_gradient_against_a_loop_over_images(
     gamma: float, beta: float, shares: tuple[float, ...] | None
 ) -> None:
     """d loss / d logit = -rl_weight / B * (g - p) * R, each image by itself."""
-    model, (x, labels) = gated("ff2", bias=1.0).double().eval(), batch()
+    model, (x, labels) = gated("ff2").double().eval(), batch()
     numbers = torch.rand(6, 8, generator=torch.Generator().manual_seed(3)).double()
     policy = Sampled(numbers)
     spy = Spy(policy)
@@ -135,7 +135,7 @@ def test_the_policy_gradient_against_a_loop_over_images(
 
 def _own_gradients(changed: int | None, baseline: str = "none") -> Tensor:
     """Gradients of every image's logits, [gates, B], where one image has another label."""
-    model, (x, labels) = gated("ff2", bias=1.0).double().eval(), batch()
+    model, (x, labels) = gated("ff2").double().eval(), batch()
     if changed is not None:
         labels[changed] = (labels[changed] + 5) % 10
     policy = Sampled(torch.rand(6, 8, generator=torch.Generator().manual_seed(3)).double())

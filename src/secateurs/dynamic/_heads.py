@@ -43,6 +43,8 @@ class FeedForward(nn.Module):
         self.convolutions = nn.Sequential(*(layer for part in parts for layer in part))
         self.choice = nn.Linear(channels, 2)
         _lean(self.choice, torch.tensor([-bias / 2, bias / 2]))
+        # Fresh statistics of BatchNorm do not fit the stream yet, and what comes here may be large.
+        nn.init.normal_(self.choice.weight, std=0.01)
 
     def forward(self, x: Tensor, route: Route) -> Tensor:  # noqa: ARG002 - as every head
         """Images [B, C, H, W] to the logit of running the block, [B]."""
@@ -61,6 +63,7 @@ class RecurrentCore(nn.Module):
         super().__init__()
         self.cell = nn.LSTMCell(size, size)
         self.choice = nn.Linear(size, 1)
+        # The state is small. Weights as they usually begin: else all gates change their minds at once.
         _lean(self.choice, torch.tensor([bias]))
 
     def forward(self, x: Tensor, route: Route) -> Tensor:
@@ -107,7 +110,6 @@ def _convolution(channels: int, stride: int) -> tuple[nn.Module, ...]:
 
 @torch.no_grad()
 def _lean(layer: nn.Linear, bias: Tensor) -> None:
-    """Small weights: at first the bias decides, whatever the image."""
-    nn.init.normal_(layer.weight, std=0.01)
+    """At first the bias decides, whatever the image."""
     if not layer.bias.is_meta:
         layer.bias.copy_(bias)
