@@ -1,7 +1,8 @@
 """The calibration set on its way along the dense and the cut model, side by side."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
 
@@ -43,7 +44,10 @@ class Course:
         options: RepairOptions,
     ) -> None:
         self._plan, self._steps, self._options = plan, steps, options
-        self._dense, self._cut = ([_Runner(model, call) for call in calls] for model in models)
+        self._passing: dict[int, tuple[Statistics, Site]] = {}
+        self._dense = [_Runner(models[0], call, self._see) for call in calls]
+        self._cut = [_Runner(models[1], call) for call in calls]
+        self._wanted: set[int] = set()
         self._images = sum(map(images_in, calls))
         self._stored, self._tensors = tensors_of(models[0]), tensors_of(models[1])
 
@@ -54,12 +58,15 @@ class Course:
 
     def run(self, numbers: Sequence[int]) -> list[Repaired]:
         """Go through these steps, in order; what was fitted."""
+        self._wanted = {number for number in numbers if self._steps[number].kind == "norm"}
+        maps = [number for number in numbers if number not in self._wanted]
+        following = dict(zip_longest(maps, maps[1:]))
         done = []
-        for number, following in zip_longest(numbers, numbers[1:]):
-            if self._steps[number].kind == "norm":
+        for number in numbers:
+            if number in self._wanted:
                 self._move(number)
             else:
-                done.append(self._fit(number, following))
+                done.append(self._fit(number, following[number]))
         return done
 
     def run_parallel(self, numbers: Sequence[int]) -> list[Repaired]:
@@ -138,19 +145,25 @@ class Course:
 
     # ------------------------------------------------------------------ norms
 
+    def _see(self, number: int, site: Site) -> None:
+        """The dense model's norms are looked at as it passes them: nothing has to wait for what does not change."""
+        if number in self._wanted:
+            statistics, _ = self._passing.setdefault(number, (Statistics(), replace(site, inputs=site.weight)))
+            statistics.add(site.inputs)
+
     def _move(self, number: int) -> None:
-        step, dense, cut = self._steps[number], Statistics(), Statistics()
+        step, cut = self._steps[number], Statistics()
         for before, after in zip(self._dense, self._cut, strict=True):
-            dense.add(before.reach(step).inputs)
+            before.passed(number)
             cut.add(after.reach(step).inputs)
-        site, given = self._cut[0].reach(step), self._dense[0].reach(step)
+        site = self._cut[0].reach(step)
+        statistics, given = self._passing.pop(number)
         assert site.other is not None
         assert given.other is not None
         kept = self._plan_kept(step.path, 0, 0, len(given.weight)).to(site.weight.device)
+        means, variances = statistics.result()
         mean, variance = moved(
-            (given.weight[kept].double(), given.other[kept].double()),
-            (dense.result()[0][kept], dense.result()[1][kept]),
-            cut.result(),
+            (given.weight[kept].double(), given.other[kept].double()), (means[kept], variances[kept]), cut.result()
         )
         site.weight.copy_(mean.to(site.weight.dtype))
         site.other.copy_(variance.to(site.other.dtype))
@@ -159,7 +172,8 @@ class Course:
 class _Runner:
     """One batch in one model, which has modules of its own: code may keep things in them between its layers."""
 
-    def __init__(self, model: nn.Module, call: Batch) -> None:
+    def __init__(self, model: nn.Module, call: Batch, see: Callable[[int, Site], None] | None = None) -> None:
+        self._see = see
         own = copy_model(model, _same)
         self._sites, self._lane = Sites(own), Lane(partial(call.outputs, own))
         self._count = -1
@@ -177,6 +191,11 @@ class _Runner:
             cure = "Its code depends on the data: repair=False leaves it as cut."
             raise PlanError("repair", wanted=f"{step.path} in every batch", got=got, cure=cure)
         return site
+
+    def passed(self, number: int) -> None:
+        """Go on until a site is left behind."""
+        if self._count <= number:
+            self._next(number + 1)
 
     def step(self) -> Tensor:
         """Run the operator of the site; what it returns."""
@@ -199,6 +218,8 @@ class _Runner:
         if site is None:
             return False
         self._count += 1
+        if self._see is not None and site.kind == "norm":
+            self._see(self._count, site)
         if self._count != number:
             return False
         self._site = site
