@@ -45,7 +45,7 @@ def loaded(path: Path) -> tuple[Network, tuple[EpochRecord, ...]]:
     """What a training would go on with."""
     model = make_network(seed=5)
     optimizer = make_optimizer(model, OPTIONS)
-    subject = Subject(model=model, optimizer=optimizer, average=None, identity=identify(optimizer, OPTIONS, 4))
+    subject = Subject(model=model, optimizer=optimizer, identity=identify(optimizer, OPTIONS, 4))
     return model, Keeper(CheckpointOptions(path=path), subject, Watch()).load()[0]
 
 

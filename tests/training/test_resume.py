@@ -21,6 +21,9 @@ RUNS = {
         epochs=4, optimizer="rmsprop", schedule="list", rates=((0, 1e-4), (1, 1e-3), (3, -1.0)), device="cpu"
     ),
     "patience": TrainOptions(epochs=4, lr=0.05, patience=3, channels_last=True, ema=0.5, device="cpu"),
+    "best": TrainOptions(
+        epochs=4, schedule="list", rates=((0, 0.05), (1, 3.0)), ema=0.5, keep="best", weight_decay=0.0, device="cpu"
+    ),
 }
 
 

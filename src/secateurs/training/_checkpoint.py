@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from secateurs.training._random import generator_states
 from secateurs.training._records import EpochRecord
 from secateurs.training._spread import fill, spread_like, whole
 
-__all__ = ["Average", "Identity", "Partial", "Subject", "identify", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Held", "Identity", "Partial", "Subject", "identify", "load_checkpoint", "save_checkpoint"]
 
 _FORMAT = "secateurs-training-2"
 _DIGITS = 9
@@ -29,8 +29,8 @@ _DIGITS = 9
 Identity = Mapping[str, Any]
 
 
-class Average(Protocol):
-    """A running average of the weights, which a checkpoint holds beside them."""
+class Held(Protocol):
+    """Other values of the weights, which a checkpoint holds beside them: a running average, those of the best epoch."""
 
     def tensors(self) -> Mapping[str, Tensor]: ...
 
@@ -39,12 +39,16 @@ class Average(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What a checkpoint is of: all that training changes, and what must be equal to go on with it."""
+    """What a checkpoint is of: all that training changes, and what must be equal to go on with it.
+
+    Attributes:
+        beside: other values of the weights, by kind.
+    """
 
     model: nn.Module
     optimizer: Optimizer
-    average: Average | None
     identity: Identity
+    beside: Mapping[str, Held] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +104,8 @@ def save_checkpoint(
                 tensors[name] = whole(value)
             else:
                 scalars[name] = value
-    if subject.average is not None:
-        tensors |= {f"average.{name}": tensor for name, tensor in subject.average.tensors().items()}
+    for kind, held in subject.beside.items():
+        tensors |= {f"{kind}.{name}": tensor for name, tensor in held.tensors().items()}
     if partial is not None:
         tensors |= {f"random.{name}": tensor for name, tensor in partial.generators.items()}
     metadata = {
@@ -116,7 +120,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path, subject: Subject) -> tuple[tuple[EpochRecord, ...], Partial | None]:
-    """Put a checkpoint's values into model, optimizer and average, in place; its history, and the epoch begun.
+    """Put a checkpoint's values into model, optimizer and what is held beside; its history, and the epoch begun.
 
     Everything is checked before anything is changed.
 
@@ -126,12 +130,12 @@ def load_checkpoint(path: Path, subject: Subject) -> tuple[tuple[EpochRecord, ..
     """
     tensors, metadata = load_tensors(path, hashed=True)
     content = _parse(path, metadata)
-    model, optimizer, average = subject.model, subject.optimizer, subject.average
+    model, optimizer = subject.model, subject.optimizer
     _compare(path, dict(_flat(content.identity)), dict(_flat(subject.identity)))
-    stored = {kind: _of(tensors, kind) for kind in ("model", "average", "random")}
+    stored = {kind: _of(tensors, kind) for kind in ("model", "random", *subject.beside)}
     _compare(path, _shapes(stored["model"], "model"), _shapes(_model_tensors(model), "model"))
-    averaged = average.tensors() if average is not None else {}
-    _compare(path, _shapes(stored["average"], "average"), _shapes(averaged, "average"))
+    for kind, held in subject.beside.items():
+        _compare(path, _shapes(stored[kind], kind), _shapes(held.tensors(), kind))
     values = {name: value for name, value in tensors.items() if name.startswith("optimizer.")} | content.scalars
     state = _optimizer_state(path, values, sum(len(group["params"]) for group in optimizer.param_groups))
     try:
@@ -146,8 +150,8 @@ def load_checkpoint(path: Path, subject: Subject) -> tuple[tuple[EpochRecord, ..
     optimizer.load_state_dict(
         {"state": _spread(state, optimizer), "param_groups": optimizer.state_dict()["param_groups"]}
     )
-    if average is not None:
-        average.load(stored["average"])
+    for kind, held in subject.beside.items():
+        held.load(stored[kind])
     return content.history, partial
 
 

@@ -37,6 +37,9 @@ class TrainOptions:
             forgets the initial ones. Floating-point buffers (BatchNorm's statistics) are averaged alike.
             Validation looks at the average. The model holds the plain weights while training runs (in `on_step`,
             `on_epoch` and after an error too), and the average once it has ended.
+        keep: the model ends with the weights and buffers of its "last" epoch, or of the "best": the first with the
+            highest accuracy on validation images (lowest loss where there is no accuracy), test images having no
+            say. They are held beside the model, once more its memory; the optimizer stays that of the last epoch.
         patience: training ends once validation accuracy (where the objective gives no scores, validation loss)
             has not been better than its best for so many epochs; the model then holds the last epoch's weights,
             not the best one's. Needs validation.
@@ -79,6 +82,7 @@ class TrainOptions:
     label_smoothing: float = 0.0
     clip_norm: float | None = None
     ema: float | None = None
+    keep: Literal["last", "best"] = "last"
     patience: int | None = None
     gap_patience: int | None = None
     gap_epoch: int = 2
@@ -129,6 +133,7 @@ class TrainOptions:
         _choose("optimizer", self.optimizer, ("sgd", "adam", "adamw", "rmsprop"))
         _choose("schedule", self.schedule, ("cosine", "step", "list", "constant"))
         _choose("strategy", self.strategy, ("ddp", "fsdp"))
+        _choose("keep", self.keep, ("last", "best"))
         _choose("nonfinite", self.nonfinite, ("stop", "skip"))
         _choose("precision", self.precision, ("auto", "32", "bf16"))
         if self.nesterov:

@@ -3,7 +3,7 @@
 from secateurs.training._options import TrainOptions
 from secateurs.training._records import EpochRecord
 
-__all__ = ["ended_early", "gap_has_grown", "out_of_patience"]
+__all__ = ["best_epoch", "ended_early", "gap_has_grown", "out_of_patience"]
 
 
 def ended_early(history: tuple[EpochRecord, ...], options: TrainOptions) -> bool:
@@ -20,8 +20,13 @@ def out_of_patience(history: tuple[EpochRecord, ...], patience: int | None) -> b
     """
     if patience is None or not history:
         return False
+    return len(history) - 1 - best_epoch(history) >= patience
+
+
+def best_epoch(history: tuple[EpochRecord, ...]) -> int:
+    """The first epoch with the highest validation accuracy; the lowest validation loss where there is no accuracy."""
     merits = [_merit(record) for record in history]
-    return len(merits) - 1 - merits.index(max(merits)) >= patience
+    return merits.index(max(merits))
 
 
 def gap_has_grown(history: tuple[EpochRecord, ...], patience: int | None, *, since: int) -> bool:

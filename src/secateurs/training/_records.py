@@ -59,11 +59,13 @@ def _measured(loss: float, accuracy: float | None) -> str:
 class TrainResult:
     """A finished training run: one record per epoch, and the optimizer with its momentum, ready to go on.
 
+    `kept_epoch` (0-based) is the epoch whose weights the model has: the last, or with `keep: best` the best.
     There are fewer records than epochs asked for where `patience` or `gap_patience` ended the training.
     """
 
     history: tuple[EpochRecord, ...]
     optimizer: torch.optim.Optimizer
+    kept_epoch: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,11 +27,12 @@ def check_sharded(options: TrainOptions) -> None:
     """Refuse what works on whole tensors only.
 
     Raises:
-        ConfigError: one process, `ema`, or `nonfinite: skip`.
+        ConfigError: one process, `ema`, `keep: best`, or `nonfinite: skip`.
     """
     reasons = (
         (_distributed.world() == 1, "strategy", "several ranks with 'fsdp'", "one process"),
         (options.ema is not None, "ema", "no average with strategy 'fsdp'", repr(options.ema)),
+        (options.keep == "best", "keep", "'last' with strategy 'fsdp'", "'best'"),
         (options.nonfinite == "skip", "nonfinite", "'stop' with strategy 'fsdp'", "'skip'"),
     )
     for wrong, name, wanted, got in reasons:

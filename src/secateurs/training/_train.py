@@ -14,6 +14,7 @@ from secateurs import _distributed
 from secateurs._errors import ConfigError
 from secateurs._signals import Watch, deferred
 from secateurs.training._batches import BatchSource, count_steps
+from secateurs.training._best import Best
 from secateurs.training._checkpoint import Partial, Subject, identify
 from secateurs.training._compile import compiled
 from secateurs.training._device import make_fabric, resolve_device
@@ -24,7 +25,7 @@ from secateurs.training._loop import Loop
 from secateurs.training._objective import Classification, Objective
 from secateurs.training._optimizer import check_optimizer, make_optimizer, move_state
 from secateurs.training._options import TrainOptions
-from secateurs.training._patience import ended_early
+from secateurs.training._patience import best_epoch, ended_early
 from secateurs.training._precision import precision_for
 from secateurs.training._progress import Progress, reporting
 from secateurs.training._random import preserved_generators
@@ -94,6 +95,8 @@ def train(
         # Fabric takes torch.compile off, wraps the module and compiles the whole again.
         module, stepper = fabric.setup(compiled(inner, options, device), own)
         average = Average(inner, options.ema) if options.ema is not None else None
+        best = Best(inner, average) if options.keep == "best" else None
+        beside = {kind: held for kind, held in (("average", average), ("best", best)) if held is not None}
         identity = identify(own, options, steps, kept.stage if kept else "")
         with deferred() if kept else nullcontext(Watch()) as watch:
             loop = Loop(
@@ -110,17 +113,20 @@ def train(
                 steps=steps,
                 shares=Shares(batches),
                 agree=partial(agree_on_buffers, inner, average.tensors() if average is not None else {}),
-                keeper=Keeper(kept, Subject(model=inner, optimizer=own, average=average, identity=identity), watch),
+                keeper=Keeper(kept, Subject(model=inner, optimizer=own, identity=identity, beside=beside), watch),
                 on_step=on_step,
             )
-            history = _run(loop, on_epoch, progress)
+            history = _run(loop, best, on_epoch, progress)
         if average is not None:
             average.give()
-    return TrainResult(history=history, optimizer=ready)
+        if best is not None:
+            best.give()
+    last = len(history) - 1
+    return TrainResult(history=history, optimizer=ready, kept_epoch=last if best is None else best_epoch(history))
 
 
 def _run(
-    loop: Loop, on_epoch: Callable[[EpochRecord], None] | None, progress: bool | Progress
+    loop: Loop, best: Best | None, on_epoch: Callable[[EpochRecord], None] | None, progress: bool | Progress
 ) -> tuple[EpochRecord, ...]:
     epochs, keeper = loop.options.epochs, loop.keeper
     history, begun = _resume(loop)
@@ -129,6 +135,8 @@ def _run(
         while not _ended(history, loop.options):
             record = loop.run_epoch(len(history), report, begun)
             history, begun = (*history, record), None
+            if best is not None:
+                best.see(history)
             keeper.keep_epoch(history, last=_ended(history, loop.options))
             report.epoch(record)
             if on_epoch is not None:
@@ -203,8 +211,10 @@ def _check(options: TrainOptions, validation: BatchSource | None) -> None:
             got=f"{_distributed.world()} ranks",
             cure="Leave cuda_graphs out, or devices.",
         )
-    for name in ("patience", "gap_patience"):
-        if getattr(options, name) is not None and validation is None:
+    looked_at = {"keep": options.keep == "best"}
+    looked_at |= {name: getattr(options, name) is not None for name in ("patience", "gap_patience")}
+    for name, looks in looked_at.items():
+        if looks and validation is None:
             raise ConfigError(
                 f"train.{name}",
                 wanted=f"validation images, which {name} looks at",

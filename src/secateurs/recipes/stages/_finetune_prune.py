@@ -83,7 +83,8 @@ class FinetunePruneStage(BaseModel):
         return self.prune_after if self.when == "static" else self.adaptive.latest
 
     def _before(self, total: int) -> TrainStage:
-        stage = self.train.part(0, self._first, self._first if self.restarts else total)
+        # What is cut is where this training ends; `keep: best` chooses among networks that are cut.
+        stage = replace(self.train.part(0, self._first, self._first if self.restarts else total), keep="last")
         if self.when == "static":
             return stage
         return replace(stage, gap_patience=self.adaptive.epochs, gap_epoch=self.adaptive.since)

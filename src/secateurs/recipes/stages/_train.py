@@ -87,7 +87,8 @@ class TrainStage(SaysWhere, StageType, TrainOptions):
         judged = session.objective.judged(session.model, batches, device=str(session.device))
         return {
             "epochs": len(result.history),
-            **session.objective.learned(result.history[-1]),
+            **({"kept_epoch": result.kept_epoch} if options.keep == "best" else {}),
+            **session.objective.learned(result.history[result.kept_epoch]),
             **{name: value for name, value in judged.items() if name != "test_images"},
             **self.results(session),
         }

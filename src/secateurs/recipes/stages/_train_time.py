@@ -1,6 +1,7 @@
 """Train-time pruning: cuts while the network trains, at set epochs, with one schedule over all of them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
@@ -72,10 +73,10 @@ class TrainTimeStage(BaseModel):
         for first, end in zip(begins, [*begins[1:], self.total_epochs], strict=True):
             if first:
                 yield self._cut()
-            if self.restarts:
-                yield self.train.part(0, end - first, end - first)
-            else:
-                yield self.train.part(first, end, self.total_epochs)
+            part = (0, end - first, end - first) if self.restarts else (first, end, self.total_epochs)
+            stage = self.train.part(*part)
+            # Cuts come at set epochs, of the network as it then is.
+            yield stage if end == self.total_epochs else replace(stage, keep="last")
 
     def _cut(self) -> PruneStage:
         return PruneStage(
