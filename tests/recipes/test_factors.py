@@ -60,6 +60,16 @@ def test_overrides_reach_values_with_dotted_keys() -> None:
     assert changed["stages"][0]["epochs"] == 7
 
 
+def test_overrides_reach_variants_that_a_data_set_brings() -> None:
+    config = study({}) | {"for_data": {"digits": {"stages.0.epochs": 3, "variants": {"thin": {"model.name": "x"}}}}}
+    changed = override(config, {"for_data.digits.variants.thin.model.options.width": 8, "for_data.digits.seed": 3})
+    assert changed["for_data"]["digits"] == {
+        "stages.0.epochs": 3,
+        "variants": {"thin": {"model.name": "x", "model.options.width": 8}},
+        "seed": 3,
+    }
+
+
 @pytest.mark.parametrize(
     ("variants", "factors", "message"),
     [

@@ -64,10 +64,15 @@ def _keys(root: Any, path: str) -> list[str]:
         taken = 1
         if isinstance(node, dict):
             known = (end for end in range(len(parts), 0, -1) if ".".join(parts[:end]) in node)
-            taken = next(known, len(parts) if len(keys) == _PATHS.get(path.partition(".")[0]) else 1)
+            taken = next(known, len(parts) if _dotted_below(keys) else 1)
         keys.append(".".join(parts[:taken]))
         node, parts = node.get(keys[-1]) if isinstance(node, dict) else _entry(node, keys[-1]), parts[taken:]
     return keys
+
+
+def _dotted_below(keys: Sequence[str]) -> bool:
+    """Whether keys under `keys` are dotted paths: also those of variants that a data set brings."""
+    return any(name in keys and len(keys) - keys.index(name) == depth for name, depth in _PATHS.items())
 
 
 def _entry(node: Any, part: str) -> Any:
