@@ -128,6 +128,7 @@ def test_plain_training(tmp_path: Path) -> None:
         "gamma": 0.1,
         "momentum": 0.9,
         "weight_decay": 0.0001,
+        "keep": "best",
     }
     assert notes(made, "overruled") == ["Learning_Rate", "Momentum"]
     assert ran(path, tmp_path)["stages"][0]["results"]["epochs"] == 2

@@ -80,16 +80,20 @@ def subset(old: OldFile) -> tuple[str, list[str] | str | None]:
 
 def data(old: OldFile, classes: list[str] | str | None) -> dict[str, Any]:
     """The section `data`."""
-    share = old.number("Train_Val_Split", 0.8, least=0, most=1)
-    if share == 0:
-        raise old.wrong("Train_Val_Split", "the share of images to train on, above 0")
     return {
         "name": old.choice("Dataset", _DATA),
         **({} if classes is None else {"classes": classes}),
-        "validation_ratio": round(1 - share, 10),
+        "validation_ratio": _validation_ratio(old),
         "mean": list(_MEAN),
         "std": list(_STD),
     }
+
+
+def _validation_ratio(old: OldFile) -> float:
+    share = old.number("Train_Val_Split", 0.8, least=0, most=1)
+    if share == 0:
+        raise old.wrong("Train_Val_Split", "the share of images to train on, above 0")
+    return round(1 - share, 10)
 
 
 def batches(old: OldFile, size: str) -> dict[str, Any]:
@@ -104,6 +108,8 @@ def training(old: OldFile) -> dict[str, Any]:
         **_schedule(old),
         "momentum": _momentum(old),
         "weight_decay": old.number("Weight_Decay", 0.0005, least=0),
+        # The tool reports the epoch that was best on its validation images.
+        **({"keep": "best"} if _validation_ratio(old) else {}),
     }
 
 
