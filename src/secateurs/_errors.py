@@ -9,6 +9,7 @@ __all__ = [
     "DataError",
     "FileError",
     "GraphError",
+    "HeldError",
     "Interrupted",
     "PlanError",
     "RankError",
@@ -66,6 +67,10 @@ class VerifyError(SecateursError):
 
 class ConfigError(SecateursError):
     """A recipe or command line that does not make sense."""
+
+
+class HeldError(ConfigError):
+    """A directory that another run has at this moment."""
 
 
 class DataError(SecateursError):

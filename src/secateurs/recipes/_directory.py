@@ -121,11 +121,13 @@ class Listener(Protocol):
 
 
 class RunDirectory:
-    """One ordinary run's directory; `state` is what run.json holds, `listener` is told what is noted."""
+    """One ordinary run's directory; `state` is what run.json holds, `listener` is told what is noted, and `on_epoch`
+    may end the run by what it raises."""
 
     def __init__(self, path: Path, state: dict[str, Any]) -> None:
         self.path, self.state = path, state
         self.listener: Listener | None = None
+        self.on_epoch: Callable[[Mapping[str, Any]], None] | None = None
         self._epochs = _read_rows(path / "metrics.jsonl")
         self._clock = time.monotonic()
 
@@ -217,6 +219,9 @@ class RunDirectory:
         if self.listener is not None:
             for row in rows:
                 self.listener.epoch(step, row)
+        if self.on_epoch is not None:
+            for row in rows:
+                self.on_epoch({"stage": step, **row})
 
 
 def _place(item: tuple[tuple[str, int], dict[str, Any]]) -> tuple[int, str, int]:

@@ -15,7 +15,7 @@ from secateurs.surgery import history
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
 
-__all__ = ["Kept", "figures", "kept_axes", "removed_fractions", "removed_params"]
+__all__ = ["Kept", "figures", "kept_axes", "removed_fractions", "removed_params", "validation_figures"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,13 @@ def figures(session: "Session", model: nn.Module) -> dict[str, Any]:
         "activation_bytes": counted.activation_bytes,
         "uncounted": dict(counted.uncounted),
     }
+
+
+def validation_figures(session: "Session", model: nn.Module) -> dict[str, Any]:
+    """What the objective says of validation images, under `validation_` names."""
+    batches = session.evaluation_batches(session.splits.validation)
+    judged = session.objective.judged(model, batches, device=str(session.device))
+    return {f"validation_{name.removeprefix('test_')}": value for name, value in judged.items()}
 
 
 def kept_axes(graph: Graph, plan: Plan, *, branches: bool) -> list[Kept]:

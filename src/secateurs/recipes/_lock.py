@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from secateurs import _distributed
-from secateurs._errors import ConfigError, FileError
+from secateurs._errors import FileError, HeldError
 from secateurs._files import make_directory
 
 try:
@@ -61,7 +61,7 @@ def locked(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
     owner, and is all there is for other machines and for file systems that know no locks.
 
     Raises:
-        ConfigError: another run has the folder, or one on another machine did not give it back.
+        HeldError: another run has the folder, or one on another machine did not give it back.
         FileError: the folder cannot be made or written to.
     """
     if not _distributed.is_first():  # rank 0 holds it for all
@@ -140,8 +140,8 @@ def _judge(file: Path, before: _Owner | None, owner: _Owner, notify: Callable[[s
     notify(f"taking over {file.parent} from {before}, which ended without giving it back")
 
 
-def _refused(file: Path, owner: _Owner | None, cure: str) -> ConfigError:
-    return ConfigError(
+def _refused(file: Path, owner: _Owner | None, cure: str) -> HeldError:
+    return HeldError(
         str(file.parent), wanted="a directory that no other run has", got=f"one of {owner or 'another run'}", cure=cure
     )
 

@@ -1,6 +1,6 @@
 """One recipe, carried out in one directory: started, interrupted, resumed, finished."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from secateurs import _distributed
+from secateurs._files import write_json
 from secateurs.data import SPLIT_FILE
-from secateurs.graph import tensors_of
+from secateurs.graph import OUTLINE_FILE, tensors_of
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._directory import RunDirectory, reason_of, unless_full
 from secateurs.recipes._environment import commit, environment, versions
@@ -39,12 +40,15 @@ class RunOptions:
         progress: show training's progress.
         notify: told what happens, one line at a time.
         checkpoint_minutes: longest time between two checkpoints of a training; each epoch ends with one anyway.
+        on_epoch: called in the process that writes, with each row of metrics.jsonl once that is written; what it
+            raises ends the run, which can be resumed. Not where `devices` starts processes of its own.
     """
 
     resume: bool = False
     progress: bool = False
     checkpoint_minutes: float = 10.0
     notify: Callable[[str], None] = _silent
+    on_epoch: Callable[[Mapping[str, Any]], None] | None = None
 
 
 def run_once(recipe: Recipe, out: Path, options: RunOptions, part: Part) -> dict[str, Any]:
@@ -62,6 +66,8 @@ def run_once(recipe: Recipe, out: Path, options: RunOptions, part: Part) -> dict
     if directory.finished:
         options.notify(f"{out} is finished already; nothing to do")
         return directory.state
+    if _distributed.is_first():
+        directory.on_epoch = options.on_epoch
     with _threads(recipe.threads):
         session = open_session(recipe, directory, part=part, notify=options.notify)
         session.checkpoint_minutes = options.checkpoint_minutes
@@ -96,6 +102,7 @@ def _begin(session: Session) -> None:
     }
     steps = [{"name": step.name, "type": step.stage.type} for step in session.steps]
     session.directory.begin(session.recipe.resolved(), steps, facts)
+    write_json(session.directory.path / OUTLINE_FILE, session.outline)
     if session.splits.division is not None:
         session.splits.division.save(session.directory.path / SPLIT_FILE)
 

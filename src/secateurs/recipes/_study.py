@@ -1,6 +1,5 @@
 """Comparisons: one recipe in several variants, each with several seeds, every one an ordinary run."""
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from secateurs import _distributed
 from secateurs._files import remove_partial, write_json, write_text
 from secateurs._signals import interruptible
+from secateurs.recipes._comparison import comparison
 from secateurs.recipes._config import Recipe, parse
 from secateurs.recipes._directory import check_directory, reason_of, unless_full
 from secateurs.recipes._launch import launch
@@ -26,8 +26,6 @@ from secateurs.recipes.stages import expand
 from secateurs.recipes.trackers import check_trackers, trackers_section, where_to_look
 
 __all__ = ["Member", "members", "run"]
-
-_FIGURES = ("test_accuracy", "test_elbo", "test_reconstruction", "test_kld", "params", "macs", "bytes", "latency_ms")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +123,7 @@ def _run_members(
             done = run_once(member.recipe, out / member.folder, replace(options, resume=True), part)
         alike.append((member.recipe, out / member.folder))
         summaries.append((member.variant, done["summary"]))
-        state["summary"] = {"variants": _table(summaries)}
+        state["summary"] = {"variants": comparison(summaries)}
         write_json(out / "run.json", state)
 
 
@@ -144,25 +142,3 @@ def _progress(runs: Sequence[tuple[str, Recipe]], out: Path, options: RunOptions
     for name, _ in runs:
         progress.recall(name, out / name)
     return progress
-
-
-def _table(summaries: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    """Mean and spread of every figure over the seeds of each variant."""
-    return {
-        variant: {
-            side: _statistics([summary[side] for name, summary in summaries if name == variant and summary[side]])
-            for side in ("before", "after")
-        }
-        for variant in dict.fromkeys(name for name, _ in summaries)
-    }
-
-
-def _statistics(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | int | None]]:
-    """`spread` is the sample standard deviation, and None for a single run."""
-    found: dict[str, dict[str, float | int | None]] = {}
-    for name in _FIGURES:
-        values = [row[name] for row in rows if name in row]
-        if values:
-            spread = statistics.stdev(values) if len(values) > 1 else None
-            found[name] = {"mean": statistics.fmean(values), "spread": spread, "runs": len(values)}
-    return found

@@ -11,9 +11,10 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from secateurs import _distributed
+from secateurs._errors import DataError
 from secateurs.cost import Latency, cost, latency, latency_pair
 from secateurs.dynamic import gates_of
-from secateurs.recipes._figures import figures, removed_params
+from secateurs.recipes._figures import figures, removed_params, validation_figures
 from secateurs.recipes._routes import route_figures, routes_of_test
 from secateurs.recipes._section import STRICT, Count, Name
 from secateurs.recipes.objectives import open_objective
@@ -43,9 +44,18 @@ class MeasureStage(StageType, BaseModel):
     """Processor threads that torch may use while latency is measured; None for as many as the run."""
     subsets: tuple[str | tuple[str | int, ...], ...] = ()
     """Measure accuracy on these classes too, as `data.classes` says them, each for itself."""
+    validation: bool = False
+    """Judge by validation images too, under `validation_` names: what runs may be chosen by, as sweeps do."""
 
     def check_data(self, splits: "Splits") -> None:
-        """There are such classes."""
+        """There are such classes, and validation images where they are to judge."""
+        if self.validation and not len(splits.validation):
+            raise DataError(
+                "data.validation_ratio",
+                wanted="validation images, by which the stage measure is to judge",
+                got="none",
+                cure="Set data.validation_ratio above 0.",
+            )
         for asked in self.subsets:
             splits.only(asked)
 
@@ -59,6 +69,8 @@ class MeasureStage(StageType, BaseModel):
         Both are timed in turns in this process, so that whatever else the machine does hits both alike.
         """
         results: dict[str, Any] = {"after": figures(session, session.model)}
+        if self.validation:
+            results["after"] |= validation_figures(session, session.model)
         results["removed_params"] = removed_params(session.model)
         if gates_of(session.model):
             results["gates"] = route_figures(session, routes_of_test(session))
