@@ -5,12 +5,14 @@ from secateurs.graph._axes import Axis, Fixed, Kind, Member
 from secateurs.graph._cost import Cost, Operations
 from secateurs.graph._graph import Graph
 from secateurs.graph._mode import LabelMode
+from secateurs.graph._outline import OUTLINE_FILE, outline
 from secateurs.graph._plan import Cut, Edit, Plan, Renumber, Scatter
 from secateurs.graph._trace import free_attention, masked_run, trace
 from secateurs.graph._wholes import WHOLES
 from secateurs.graph.model._arguments import arguments_of
 from secateurs.graph.model._inputs import rebuild_inputs
 from secateurs.graph.model._outputs import Outputs, handed_on, tensors_in
+from secateurs.graph.model._resize import batch_in, resized
 from secateurs.graph.model._structure import map_tensors
 from secateurs.graph.model._tensors import convert, module_at, plain_tensors, tensors_of
 from secateurs.graph.model._untouched import untouched
@@ -18,6 +20,7 @@ from secateurs.graph.model._wrappers import readable, unwrapped
 from secateurs.graph.sizes._coupling import Coupling
 
 __all__ = [
+    "OUTLINE_FILE",
     "WHOLES",
     "Activation",
     "Axis",
@@ -37,6 +40,7 @@ __all__ = [
     "Renumber",
     "Scatter",
     "arguments_of",
+    "batch_in",
     "convert",
     "family_in",
     "free_attention",
@@ -46,9 +50,11 @@ __all__ = [
     "map_tensors",
     "masked_run",
     "module_at",
+    "outline",
     "plain_tensors",
     "readable",
     "rebuild_inputs",
+    "resized",
     "tensors_in",
     "tensors_of",
     "trace",

@@ -1,7 +1,8 @@
 """The live objects of one run: data, device, and the model as the stages have left it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from secateurs.data import (
     StreamedSet,
     load,
 )
-from secateurs.graph import trace
+from secateurs.graph import outline, trace
 from secateurs.masks import UnitMasks, apply_masks
 from secateurs.recipes._config import Recipe
 from secateurs.recipes._data import epoch_images, evaluation_batches, training_batches
@@ -46,6 +47,7 @@ class Session:
         part: what the run is in its study, with the display that follows it.
         notify: told what is being done, one line at a time.
         checkpoint_minutes: longest time between two checkpoints of a training.
+        outline: what may be cut in the network that the run begins with, and what not, as plain data.
     """
 
     recipe: Recipe
@@ -59,6 +61,7 @@ class Session:
     notify: Callable[[str], None]
     masks: UnitMasks | None = None
     checkpoint_minutes: float = 10.0
+    outline: Mapping[str, Any] = field(default_factory=dict)
 
     def training_batches(self, step: Step, *, channels_last: bool) -> Batches | StreamedBatches:
         """Shuffled and augmented; each stage draws its own random numbers."""
@@ -153,6 +156,7 @@ def open_session(
     # A user's network may begin with random numbers that no seed of ours has set.
     _distributed.broadcast_tensors([*session.model.parameters(), *session.model.buffers()])
     graph = trace(session.model, args=(session.example(),))  # a network that cannot take these images says so here
+    session.outline = outline(graph)
     session.masks = _initial_masks(recipe)
     if session.masks is not None:
         apply_masks(session.model, session.masks.weights(graph))
