@@ -103,7 +103,6 @@ def _begin(session: Session) -> None:
     steps = [{"name": step.name, "type": step.stage.type} for step in session.steps]
     session.directory.begin(session.recipe.resolved(), steps, facts)
     write_json(session.directory.path / OUTLINE_FILE, session.outline)
-    write_json(session.directory.path / OUTLINE_FILE, session.outline)
     if session.splits.division is not None:
         session.splits.division.save(session.directory.path / SPLIT_FILE)
 
