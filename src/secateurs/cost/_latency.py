@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from secateurs._errors import ConfigError
-from secateurs.graph import arguments_of, map_tensors, tensors_in
+from secateurs.graph import arguments_of, batch_in, resized, tensors_in
 
-__all__ = ["Latency", "LatencyPair", "LatencyRow", "latency", "latency_pair"]
+__all__ = ["Latency", "LatencyPair", "LatencyRow", "latencies", "latency", "latency_pair"]
 
 _Call = Callable[[], object]
 
@@ -118,6 +118,23 @@ def latency_pair(
     return LatencyPair(a=first, b=second, ratios=ratios)
 
 
+def latencies(
+    models: Mapping[str, nn.Module],
+    args: tuple[Any, ...] | Mapping[str, Any] | Tensor = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    batch_sizes: Sequence[int] = (1, 64),
+    runs: int = 30,
+    warmup: int = 5,
+) -> dict[str, Latency]:
+    """Time any number of models, at least one, on the same arguments in turns.
+
+    Arguments and errors as for `latency`.
+    """
+    example = arguments_of(next(iter(models.values())), args, kwargs, where="latency")
+    return dict(zip(models, _measure(tuple(models.values()), example, batch_sizes, runs, warmup), strict=True))
+
+
 _HEAD = f"{'median ms':>10} {'low ms':>10} {'high ms':>10} {'runs':>5}"
 
 
@@ -144,7 +161,7 @@ def _measure(
     rows: list[list[LatencyRow]] = [[] for _ in models]
     with _evaluating(models), torch.inference_mode():
         for size in batch_sizes:
-            args, kwargs = map_tensors(partial(_resized, batch=batch, size=size), example)
+            args, kwargs = resized(example, batch, size)
             calls: list[_Call] = [partial(model, *args, **kwargs) for model in models]
             for own, times in zip(rows, _alternate(calls, devices, runs, warmup), strict=True):
                 own.append(_row(size, times))
@@ -194,25 +211,15 @@ def _evaluating(models: tuple[nn.Module, ...]) -> Iterator[None]:
 
 
 def _example_batch(example: object) -> int:
-    for tensor in tensors_in(example):
-        if tensor.dim() > 0 and len(tensor) > 0:
-            return len(tensor)
+    found = batch_in(tensors_in(example))
+    if found is not None:
+        return found
     raise ConfigError(
         "latency args",
         wanted="at least one tensor with a batch as its first dim",
         got="none",
         cure="Pass an example input: args=(x,).",
     )
-
-
-def _resized(leaf: Tensor, batch: int, size: int) -> Tensor:
-    """A tensor of the example's batch repeated or cut to `size` along dim 0; any other as it is."""
-    if leaf.dim() == 0 or len(leaf) != batch:
-        return leaf
-    resized = leaf[torch.arange(size, device=leaf.device) % batch]
-    if leaf.dim() == 4 and not leaf.is_contiguous() and leaf.is_contiguous(memory_format=torch.channels_last):
-        return resized.contiguous(memory_format=torch.channels_last)
-    return resized
 
 
 def _cuda_devices(models: tuple[nn.Module, ...], example: object) -> list[torch.device]:
