@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from typing import Literal
 
 import pytest
 import torch
@@ -79,24 +80,44 @@ def test_single_precision_is_near() -> None:
         torch.testing.assert_close(factors.outputs.double(), exact[path].outputs, rtol=1e-3, atol=1e-5)
 
 
-def test_the_true_fisher_is_the_mean_over_labels_as_the_model_draws_them() -> None:
-    """Many draws of one image's label come to the sum over labels, weighted by their probabilities."""
-    model, image = network(), images(1)
+def _over_labels(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
+    """S of every layer for one image: the sum over labels, weighted by the model's own chances."""
     chances = model.eval()(image).softmax(1)[0].detach()
     wanted: dict[str, Tensor] = {}
     for label, chance in enumerate(chances):
-        target = torch.tensor([label])
-        for path, (_, g) in watched(model, image[0], _loss(target)).items():
+        for path, (_, g) in watched(model, image[0], _loss(torch.tensor([label]))).items():
             wanted[path] = wanted.get(path, torch.zeros(())) + chance * g.T @ g
-    found = kronecker_factors(model, [image.expand(4000, -1, -1, -1)])
-    for path, factors in found.items():
-        error = (factors.outputs - wanted[path]).norm() / wanted[path].norm()
-        assert float(error) < 0.06
-    again = kronecker_factors(model, [image.expand(40, -1, -1, -1)])
-    same = kronecker_factors(model, [image.expand(40, -1, -1, -1)])
-    other = kronecker_factors(model, [image.expand(40, -1, -1, -1)], options=FactorOptions(seed=1))
+    return wanted
+
+
+def _error(wanted: dict[str, Tensor], found: dict[str, Factors]) -> float:
+    return max(float((found[path].outputs - own).norm() / own.norm()) for path, own in wanted.items())
+
+
+@pytest.mark.parametrize("fisher", ["true", "sampled"])
+def test_the_true_fisher_is_the_mean_over_labels_as_the_model_gives_them_chances(
+    fisher: Literal["true", "sampled"],
+) -> None:
+    model, image = network(), images(1)
+    wanted = _over_labels(model, image)
+    found = kronecker_factors(model, [image.expand(4000, -1, -1, -1)], options=FactorOptions(fisher=fisher))
+    assert _error(wanted, found) < 0.06
+    few = [image.expand(40, -1, -1, -1)]
+    again, same, other = (
+        kronecker_factors(model, few, options=FactorOptions(fisher=fisher, seed=seed)) for seed in (0, 0, 1)
+    )
     assert torch.equal(again["head"].outputs, same["head"].outputs)
     assert not torch.equal(again["head"].outputs, other["head"].outputs)
+
+
+def test_signs_need_fewer_images_than_labels_where_a_network_is_sure() -> None:
+    """A label with a chance of a thousandth is drawn by no image of a hundred, and then there is no gradient at all."""
+    model, image = network(), images(1)
+    with torch.no_grad():
+        model.get_parameter("head.bias").copy_(torch.tensor([9.0, 0.0, 2.0]))
+    wanted, batches = _over_labels(model, image), [image.expand(200, -1, -1, -1)]
+    assert _error(wanted, kronecker_factors(model, batches)) < 0.25
+    assert _error(wanted, kronecker_factors(model, batches, options=FactorOptions(fisher="sampled"))) > 0.9
 
 
 def test_running_averages_begin_with_the_first_batch() -> None:
@@ -202,7 +223,7 @@ def test_what_makes_no_sense_is_refused() -> None:
         kronecker_factors(network(), None)
     with pytest.raises(PlanError, match=r"wanted scores \[images, classes\]"):
         kronecker_factors(nn.Conv2d(1, 1, 1), [torch.zeros(1, 1, 2, 2)])
-    with pytest.raises(ConfigError, match="fisher: wanted 'true' or 'empirical', got 'real'"):
+    with pytest.raises(ConfigError, match="fisher: wanted one of true, sampled, empirical, got 'real'"):
         FactorOptions(fisher="real")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="decay"):
         FactorOptions(decay=1.0)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from secateurs._errors import PlanError
 from secateurs.graph import tensors_in, untouched
-from secateurs.statistics._batches import Batch, images_in, read_batches
+from secateurs.statistics._batches import images_in, read_batches
 from secateurs.statistics._layers import Layer, layers_of
 from secateurs.statistics._options import FactorOptions
 
@@ -65,7 +65,12 @@ def stream(
             hook = partial(_hook, watch, path, anchor)
             stack.callback(layer.register_forward_hook(hook, prepend=True).remove)
         for batch in read_batches(batches, _WHO, device):
-            total = _total(batch, batch.outputs(model), loss if options.fisher == "empirical" else None, generator)
+            outputs = batch.outputs(model)
+            if options.fisher == "empirical":
+                assert loss is not None
+                total = loss(outputs, batch.targets) * images_in(batch)
+            else:
+                total = _own_loss(outputs, options.fisher, generator)
             if total.requires_grad:
                 torch.autograd.grad(total, anchor)
             watch.after(images_in(batch))
@@ -89,18 +94,26 @@ def _hook(
     return None if anchored is output else anchored
 
 
-def _total(batch: Batch, outputs: Any, loss: Callable[[Any, Any], Tensor] | None, generator: torch.Generator) -> Tensor:
-    """The sum over the images of their losses, on their targets or on labels drawn from the outputs."""
-    if loss is not None:
-        return loss(outputs, batch.targets) * images_in(batch)
+def _own_loss(outputs: Any, fisher: str, generator: torch.Generator) -> Tensor:
+    """A number whose gradient by each image's logits z has as second moment that of log-likelihoods over the model's
+    own labels, diag(p) - p p', p = softmax(z).
+
+    By labels that are drawn, or by signs e_c: the gradient is sum_c e_c sqrt(p_c) (p - 1_c), in which labels of small
+    chance take part in every image with a small weight, not in few with all of it.
+    """
     logits = next(iter(tensors_in(outputs)), None)
     if logits is None or logits.dim() != 2 or not logits.is_floating_point():
         got = "no tensor" if logits is None else f"{logits.dtype} of shape {tuple(logits.shape)}"
         cure = "Take fisher='empirical' with a loss and targets."
         raise PlanError(_WHO, wanted="scores [images, classes] to draw labels from", got=got, cure=cure)
     logits = logits.float() if logits.dtype != torch.float64 else logits
-    labels = torch.multinomial(logits.detach().softmax(1), 1, generator=generator)[:, 0]
-    return F.cross_entropy(logits, labels, reduction="sum")
+    chances = logits.detach().softmax(1)
+    if fisher == "sampled":
+        labels = torch.multinomial(chances, 1, generator=generator)[:, 0]
+        return F.cross_entropy(logits, labels, reduction="sum")
+    signs = 2 * torch.randint(2, chances.shape, generator=generator, device=chances.device) - 1
+    roots = chances.sqrt() * signs
+    return (logits * (chances * roots.sum(1, keepdim=True) - roots)).sum()
 
 
 @contextmanager

@@ -42,8 +42,9 @@ class EigenStage(StageType, BaseModel):
     """Fraction to remove of each, from the model as this stage finds it; rotations are counted."""
     images: Count | None = None
     """Training images to look at, in whole batches; None for all."""
-    fisher: Literal["true", "empirical"] = "true"
-    """Labels drawn from the network's own outputs, or those of the data (`fisher_type`)."""
+    fisher: Literal["true", "sampled", "empirical"] = "true"
+    """Over labels as the network itself gives them chances, by random signs or (`sampled`) by one label drawn per
+    image; or with the labels of the data (`fisher_type`)."""
     inputs: Literal["channel", "patch"] = "channel"
     """Directions of channels, or of channels and kernel offsets together (`sua`, `use_patch`)."""
     decay: float | None = Field(default=None, ge=0, lt=1)
