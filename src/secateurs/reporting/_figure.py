@@ -1,4 +1,4 @@
-"""What all pictures share: the backend without a screen, the colours, the atomic write."""
+"""What all pictures share: the backend without a screen, the atomic write."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from secateurs._errors import ConfigError
 from secateurs._files import write_bytes
+from secateurs.reporting._colours import BLUE, GREY, LIGHT, ORANGE, colour_of, marker_of
 
 __all__ = [
     "BLUE",
@@ -26,8 +27,6 @@ __all__ = [
     "tidy",
 ]
 
-# Okabe and Ito, 2008: told apart with any colour vision, and in grey print by their lightness.
-BLUE, ORANGE, GREY, LIGHT = "#0072B2", "#E69F00", "#4D4D4D", "#D9D9D9"
 PictureFormat: TypeAlias = Literal["png", "svg", "pdf"]
 _NO_DATES: dict[str, dict[str, None]] = {
     "png": {"Software": None},
@@ -36,8 +35,6 @@ _NO_DATES: dict[str, dict[str, None]] = {
 }
 # Many functions draw, and one caller says how pictures are stored.
 _format: ContextVar[PictureFormat] = ContextVar("format", default="png")
-_MARKERS = "osD^vP*X"
-_COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", GREY)
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -54,16 +51,6 @@ def new_figure(width: float, height: float) -> Any:
         ) from error
     # Figure, not pyplot: pyplot keeps figures and a backend for the whole process.
     return Figure(figsize=(width, height), layout="constrained")
-
-
-def colour_of(number: int) -> str:
-    """The colour of the variant or method that comes at this place in the study, in all its pictures."""
-    return _COLOURS[number % len(_COLOURS)]
-
-
-def marker_of(number: int) -> str:
-    """Its marker, for those who print in grey."""
-    return _MARKERS[number % len(_MARKERS)]
 
 
 def tidy(axes: Any) -> None:
