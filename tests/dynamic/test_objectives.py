@@ -8,7 +8,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from secateurs import ConfigError
-from secateurs.dynamic import Given, Reinforce, Sampled, Soft, Supervised, Thresholded, Watched, deciding, gates_of
+from secateurs.dynamic import (
+    Given,
+    Reinforce,
+    Sampled,
+    Soft,
+    Supervised,
+    Thresholded,
+    Watched,
+    deciding,
+    gates_of,
+    routes,
+)
 from secateurs.dynamic._returns import discounted, without_own
 from tests.dynamic._nets import gated, images
 
@@ -54,9 +65,9 @@ def test_returns_against_a_slow_reference() -> None:
                 later = [gamma ** (k - gate) * float(rewards[k, image]) for k in range(gate, 5)]
                 expected = sum(later) + gamma ** (5 - gate) * float(terminal[image])
                 assert float(found[gate, image]) == pytest.approx(expected, abs=1e-6)
-    others = without_own(rewards)
+    others = without_own(rewards, rewards.sum(1), 3)
     assert float(others[2, 1]) == pytest.approx(float(rewards[2, [0, 2]].mean()))
-    assert without_own(rewards[:, :1]).abs().max() == 0
+    assert without_own(rewards[:, :1], rewards[:, 0], 1).abs().max() == 0
 
 
 @pytest.mark.parametrize("soft", [False, True])
@@ -163,6 +174,16 @@ def test_labels_do_not_reach_gates_but_by_rewards() -> None:
     model.zero_grad()
     Reinforce(rl_weight=1.0).loss(model, x, labels)[0].backward()
     assert any(gradient.abs().max() > 0 for gradient in gate_gradients(model).values())
+
+
+@pytest.mark.parametrize("kind", [Supervised, Reinforce])
+def test_validation_tells_what_gates_let_through(kind: type[Supervised] | type[Reinforce]) -> None:
+    model, (x, _) = gated().double().eval(), batch()
+    scores, figures = kind(shares=SHARES).validate(model, x)
+    with torch.no_grad():
+        torch.testing.assert_close(scores, model(x))
+    found = routes(model, [(x, torch.zeros(6, dtype=torch.int64))])
+    torch.testing.assert_close(figures["computed"], (found.runs * torch.tensor(SHARES)).sum(1).double())
 
 
 def test_equal_steps_draw_equal_routes_on_any_ranks() -> None:

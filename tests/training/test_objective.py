@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from secateurs._errors import TrainingError
-from secateurs.training import Classification, TrainOptions, train
+from secateurs.training import Classification, EpochRecord, TrainOptions, train
 from tests.training._toys import make_network, split_batches, tensors_of, toy_images
 
 TRAIN, TEST = toy_images(128, seed=1), toy_images(150, seed=2)
@@ -121,3 +122,30 @@ def test_nothing_is_read_from_the_device_while_steps_go_on(monkeypatch: pytest.M
     options = TrainOptions(epochs=1, lr=0.05, clip_norm=0.1, ema=0.9, nonfinite="skip", device="cpu")
     train(make_network(), Source(), options)
     assert reads == []
+
+
+class Watching(Classification):
+    """Says of every validation image how bright it is."""
+
+    def validate(self, module: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        return module(images), {"brightness": images.mean((1, 2, 3))}
+
+
+def test_an_objective_may_tell_more_of_validation_images(tmp_path: Path) -> None:
+    options, file = TrainOptions(epochs=2, lr=0.05, device="cpu"), tmp_path / "checkpoint.safetensors"
+    validation = split_batches(*TEST)
+
+    def history(objective: Classification, checkpoint: Path | None = None) -> tuple[EpochRecord, ...]:
+        batches = split_batches(*TRAIN)
+        found = train(
+            make_network(), batches, options, validation=validation, objective=objective, checkpoint=checkpoint
+        )
+        return found.history
+
+    plain, told = history(Classification()), history(Watching(), file)
+    assert [record.validation_accuracy for record in told] == [record.validation_accuracy for record in plain]
+    # 150 images in batches that are not alike: a mean over images, not over batches.
+    assert [record.figures for record in told] == 2 * [{"brightness": pytest.approx(float(TEST[0].mean()), rel=1e-5)}]
+    assert plain[0].figures == {}
+    assert "brightness" in str(told[0])
+    assert history(Watching(), file) == told

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from secateurs import _distributed
 from secateurs._errors import ConfigError
 from secateurs.dynamic._policies import Sampled, Soft, Thresholded, Watched
 from secateurs.dynamic._returns import discounted, without_own
@@ -15,7 +16,7 @@ from secateurs.dynamic._route import deciding, route_of
 __all__ = ["Baseline", "Reinforce", "Supervised"]
 
 Baseline = Literal["none", "batch"]
-"""What is taken from returns: nothing, or the mean return of the other images that the process looks at."""
+"""What is taken from returns: nothing, or the mean return of the step's other images."""
 
 
 class Supervised:
@@ -42,6 +43,10 @@ class Supervised:
     ) -> None:
         self._soft, self._penalty = soft, penalty
         self._shares, self._label_smoothing = shares, label_smoothing
+
+    def validate(self, module: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scores [B, classes] of the ways that gates decide on, and `computed`, the share of the cost of these, [B]."""
+        return _validated(module, images, self._shares)
 
     def loss(self, module: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The mean loss and the scores [B, classes]."""
@@ -71,7 +76,7 @@ class Reinforce:
         gamma: discount from gate to gate.
         beta: scale of the terminal reward.
         rl_weight: of the policy gradient in the loss.
-        baseline: taken from returns; `batch` takes the other images of the rank's own part.
+        baseline: taken from returns; `batch` takes the step's other images, those of other ranks too.
         shares: c_i, adding up to 1; None for equal ones.
         label_smoothing: of the cross-entropy that weights are trained by; rewards are without.
     """
@@ -103,6 +108,10 @@ class Reinforce:
         errors = F.cross_entropy(scores, labels, reduction="none", label_smoothing=self._label_smoothing)
         return (errors + self._rl_weight * self.policy_losses(policy, scores, labels)).mean(), scores
 
+    def validate(self, module: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scores [B, classes] of the ways that gates decide on, and `computed`, the share of the cost of these, [B]."""
+        return _validated(module, images, self._shares)
+
     def policy_losses(self, policy: Sampled, scores: Tensor, labels: Tensor) -> Tensor:
         """For each image, what its gates' gradient comes from: -sum_i log pi(g_i) R_i, [B]."""
         decisions, log_chances = torch.stack(policy.decisions), torch.stack(policy.log_chances)
@@ -110,8 +119,16 @@ class Reinforce:
         rewards = (1 - decisions) * self._alpha * _weights(self._shares, decisions)
         returns = discounted(rewards, -self._beta * errors, self._gamma)
         if self._baseline == "batch":
-            returns = returns - without_own(returns)
+            returns = returns - without_own(returns, *self._of_step(returns))
         return -(log_chances * returns).sum(0)
+
+    def _of_step(self, returns: Tensor) -> tuple[Tensor, int]:
+        """The sum [gates] over all images of the step, and how many these are."""
+        here, total = returns.shape[1], returns.sum(1)
+        images = here if self._step is None else self._step[1]
+        if images != here:  # this rank has a part of them
+            _distributed.all_reduce([total])
+        return total, images
 
     def _numbers(self, images: Tensor, gates: int) -> Tensor:
         if self._step is None:
@@ -119,6 +136,14 @@ class Reinforce:
         key, total, part = self._step
         generator = torch.Generator(images.device).manual_seed(key)
         return torch.rand(total, gates, generator=generator, device=images.device)[part]
+
+
+def _validated(module: nn.Module, images: Tensor, shares: Sequence[float] | None) -> tuple[Tensor, dict[str, Tensor]]:
+    policy = Watched(Thresholded())
+    with deciding(module, policy):
+        scores = module(images)
+    masks = torch.stack(policy.masks)
+    return scores, {"computed": (_weights(shares, masks) * masks).sum(0)}
 
 
 def _weights(shares: Sequence[float] | None, masks: Tensor) -> Tensor:

@@ -24,10 +24,14 @@ def discounted(rewards: Tensor, terminal: Tensor, gamma: float) -> Tensor:
     return torch.stack(found[::-1])
 
 
-def without_own(returns: Tensor) -> Tensor:
-    """For each image the mean of the other images' returns, [gates, B]; 0 where there are no others.
+def without_own(returns: Tensor, total: Tensor, images: int) -> Tensor:
+    """For each image the mean of the step's other images' returns, [gates, B]; 0 where there are no others.
 
     An image's own return left out, the baseline does not depend on its decisions, and the gradient stays unbiased.
+
+    Args:
+        returns: [gates, B].
+        total: the sum of the returns of all images of the step, [gates].
+        images: how many these are.
     """
-    images = returns.shape[1]
-    return (returns.sum(1, keepdim=True) - returns) / max(1, images - 1)
+    return (total[:, None] - returns) / max(1, images - 1)

@@ -33,6 +33,7 @@ def check_history(history: Sequence[EpochRecord]) -> None:
         whole = (record.epoch, record.epochs, record.skipped)
         numbers = [getattr(record, name) for name in _NUMBERS]
         numbers += [value for value in record.step_losses if value is not None]
+        numbers += record.figures.values()
         numbers += [value for name in _MAYBE if (value := getattr(record, name)) is not None]
         right = all(type(value) is int for value in whole) and all(type(value) in (int, float) for value in numbers)
         if not right or record.epoch != number or not isinstance(record.precision, str):

@@ -16,6 +16,7 @@ from secateurs.training._batches import BatchSource, batches_from, placed, start
 from secateurs.training._checkpoint import Partial
 from secateurs.training._ema import Average
 from secateurs.training._evaluate import mean_loss, score
+from secateurs.training._figures import Validating
 from secateurs.training._keeper import Keeper
 from secateurs.training._meter import Meter
 from secateurs.training._objective import Objective, start_step
@@ -87,6 +88,7 @@ class Loop:
             validation_accuracy=seen.accuracy if seen else None,
             skipped=meter.skipped,
             step_losses=meter.curve,
+            figures=seen.figures if seen else {},
             precision=self.precision,
             seconds=time.perf_counter() - started,
             images_per_second=meter.images / (trained - started),
@@ -167,8 +169,9 @@ class Loop:
         assert self.validation is not None
         device, channels_last, shares = self.fabric.device, self.options.channels_last, Shares(self.validation)
         if scored:
-            seen = score(self.module, batches, device, shares, channels_last=channels_last)
-            return Validation(loss=seen.loss, accuracy=seen.accuracy)
+            validating = Validating(self.objective, self.module, shares)
+            seen = score(validating, batches, device, shares, channels_last=channels_last)
+            return Validation(loss=seen.loss, accuracy=seen.accuracy, figures=validating.figures())
 
         def loss(images: Tensor, labels: Tensor) -> Tensor:
             return self.objective.loss(self.module, images, labels)[0]

@@ -20,6 +20,9 @@ class Objective(Protocol):
 
     With scores, validation is by plain cross-entropy and accuracy of the module; without, by this loss.
 
+    If it has a method `validate(module, images)`, validation takes the scores [B, classes] from there, and with them
+    figures of each image by name, [B] each, whose means over all images the epoch's record has.
+
     If it has a method `begin_step(key, images, part)`, training calls it before each step. An objective that draws
     random numbers draws them from `key`, the same on every rank and in a run that was resumed, for all `images` of
     the step, and takes the rows `part` for its own: then several ranks train as one process does.

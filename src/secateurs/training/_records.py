@@ -1,5 +1,6 @@
 """What training and evaluation report."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -23,6 +24,7 @@ class EpochRecord:
             mean.
         step_losses: the training loss as means over `record_steps` steps each, one after another; None for one whose
             steps were all skipped. Empty where the options do not ask for it.
+        figures: means over the validation images of what else the objective tells of them, by name.
         precision: "32" or "bf16", what the epoch was computed in.
         seconds: wall time of the epoch, validation included.
         images_per_second: training images over the wall time of training alone.
@@ -37,6 +39,7 @@ class EpochRecord:
     validation_accuracy: float | None
     skipped: int = 0
     step_losses: tuple[float | None, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
     precision: str = "32"
     seconds: float = field(compare=False)
     images_per_second: float = field(compare=False)
@@ -46,6 +49,7 @@ class EpochRecord:
         text += _measured(self.train_loss, self.train_accuracy)
         if self.validation_loss is not None:
             text += f"  validation {_measured(self.validation_loss, self.validation_accuracy)}"
+        text += "".join(f"  {name} {value:.4g}" for name, value in self.figures.items())
         if self.skipped:
             text += f"  {self.skipped} steps skipped"
         return f"{text}  {self.seconds:.1f} s  {self.images_per_second:,.0f} images/s"
@@ -94,3 +98,4 @@ class Validation:
 
     loss: float
     accuracy: float | None
+    figures: Mapping[str, float] = field(default_factory=dict)
