@@ -18,13 +18,16 @@ ALLOWED = {
     "criteria": {"graph", "statistics", "masks"},
     "selection": {"graph", "cost", "statistics", "criteria"},
     "surgery": {"graph", "cost", "statistics", "criteria", "selection"},
+    "sparsity": {"graph", "cost", "statistics", "criteria", "selection"},
     "dynamic": {"graph", "cost", "surgery"},
     "eigen": {"graph", "cost", "statistics", "criteria", "selection", "surgery"},
+    "export": {"graph", "cost", "selection", "surgery", "dynamic"},
     "training": set(),
     "data": set(),
     "models": set(),
     "reporting": set(),
     "convert": {"data", "models", "recipes"},
+    "sweeps": {"recipes"},
 }
 """Room to the rooms it may import; recipes and the command line bind everything."""
 
@@ -69,6 +72,7 @@ def test_importing_the_package_loads_no_extra() -> None:
         "plotly",
         "torchvision",
         "ray",
+        "optuna",
         "onnx",
         "tensorboard",
         "mlflow",

@@ -1,6 +1,6 @@
 """Secateurs cuts trained PyTorch networks down to what they need, and proves that the cut is right."""
 
-from secateurs import criteria, dynamic, eigen, models
+from secateurs import criteria, dynamic, eigen, models, sparsity
 from secateurs._errors import (
     BudgetError,
     CheckpointWarning,
@@ -59,6 +59,7 @@ __all__ = [
     "repair",
     "save",
     "select",
+    "sparsity",
     "trace",
     "training_cost",
 ]

@@ -4,7 +4,7 @@ from secateurs.criteria._activation_mean import ActivationMean
 from secateurs.criteria._activation_norm import ActivationNorm
 from secateurs.criteria._apoz import APoZ
 from secateurs.criteria._average import Average
-from secateurs.criteria._bn_scale import BNScale
+from secateurs.criteria._bn_scale import BNScale, norm_scales
 from secateurs.criteria._c_obd import COBD
 from secateurs.criteria._c_obs import COBS
 from secateurs.criteria._combination import score_together
@@ -67,6 +67,7 @@ __all__ = [
     "build",
     "check_graph",
     "names",
+    "norm_scales",
     "register",
     "score_together",
 ]

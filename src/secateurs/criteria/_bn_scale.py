@@ -13,7 +13,7 @@ from secateurs.criteria._magnitude import Magnitude
 from secateurs.criteria._registry import register
 from secateurs.graph import Axis, Graph, Member, module_at
 
-__all__ = ["BNScale"]
+__all__ = ["BNScale", "norm_scales"]
 
 
 @final
@@ -38,7 +38,7 @@ class BNScale(Criterion):
     def score(self, graph: Graph, batches: Iterable[Any] | None, loss: Loss | None) -> Mapping[str, Tensor]:
         """See the class."""
         del batches, loss
-        members = {axis.name: _scales(graph, axis) for axis in graph.axes}
+        members = {axis.name: norm_scales(graph, axis) for axis in graph.axes}
         found = {axis.name: _mean(graph, axis, members[axis.name]) for axis in graph.axes if members[axis.name]}
         if graph.axes and not found:
             cure = "Take another criterion, such as magnitude."
@@ -52,7 +52,8 @@ class BNScale(Criterion):
         }
 
 
-def _scales(graph: Graph, axis: Axis) -> Sequence[Member]:
+def norm_scales(graph: Graph, axis: Axis) -> Sequence[Member]:
+    """The members of an axis that are scales of norms."""
     return [member for member in axis.members if _is_scale(graph, member)]
 
 

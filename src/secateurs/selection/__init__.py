@@ -11,6 +11,7 @@ from secateurs.selection._measured import Measured, MeasuredChoice, Probing, sel
 from secateurs.selection._reachable import Reach, reachable
 from secateurs.selection._schedules import Schedule, cut_ratios, still_to_remove
 from secateurs.selection._select import select
+from secateurs.selection._taking_part import taking_part
 
 __all__ = [
     "Budget",
@@ -33,6 +34,7 @@ __all__ = [
     "select_measured",
     "sparsities",
     "still_to_remove",
+    "taking_part",
     "units_alone",
     "units_by_count",
 ]
