@@ -18,7 +18,8 @@ class _Block(nn.Module):
         self.inner = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.inner(x).relu()
+        added: Tensor = self.inner(x).relu()
+        return x + added
 
 
 def network(width: int = 12, blocks: int = 4) -> nn.Module:
