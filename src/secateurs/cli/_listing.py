@@ -36,11 +36,12 @@ def _recipes() -> None:
         out().print(f"{recipe.name:<{width}}   {recipe.description}", markup=False, soft_wrap=True)
 
 
-def _schema() -> None:
+def _schema(sweep: bool = typer.Option(False, "--sweep", help="That of sweep files.")) -> None:
     """Print the JSON Schema of recipe files, for editors.
 
     Example: `secateurs schema > recipe.schema.json`
     """
     from secateurs.recipes import schema
+    from secateurs.sweeps import sweep_schema
 
-    typer.echo(json.dumps(schema(), indent=2))
+    typer.echo(json.dumps(sweep_schema() if sweep else schema(), indent=2))

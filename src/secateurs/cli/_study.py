@@ -9,6 +9,7 @@ import typer
 
 from secateurs._errors import Interrupted
 from secateurs.cli._console import choose, complain, out, say
+from secateurs.cli._place import place_of
 
 __all__ = ["register"]
 
@@ -82,7 +83,7 @@ def _study(
         changes["data.name"] = choose("Data set:", choices)
         overrides = [*overrides, f"data.name={changes['data.name']}"]
     recipe = recipes.parse(content, source=str(path), changes=changes)
-    where = where or _place(recipe.name, resume)
+    where = where or place_of(recipe.name, resume)
     try:
         options = recipes.RunOptions(resume=resume, progress=True, notify=say, checkpoint_minutes=minutes)
         recipes.run(recipe, where, options)
@@ -95,14 +96,6 @@ def _study(
         raise typer.Exit(stop.exit_code if isinstance(stop, Interrupted) else 130) from None
     if recipes.speaks():
         _show(where)
-
-
-def _place(name: str, resume: bool) -> Path:
-    """runs/NAME, or where that is taken runs/NAME-2 and so on; to resume, the last of them."""
-    taken = [Path("runs") / name]
-    while (taken[-1] / "run.json").exists():
-        taken.append(Path("runs") / f"{name}-{len(taken) + 1}")
-    return taken[-2] if resume and len(taken) > 1 else taken[-1]
 
 
 def _show(where: Path) -> None:

@@ -9,7 +9,7 @@ from secateurs.recipes._model import build_model, call_factory, import_factory, 
 from secateurs.recipes._overrides import override, parse_override
 from secateurs.recipes._pictures import draw_study
 from secateurs.recipes._ranks import speaks
-from secateurs.recipes._ready import ReadyRecipe, find_recipe, ready_recipes
+from secateurs.recipes._ready import ReadyRecipe, find_recipe, ready_folder, ready_recipes
 from secateurs.recipes._reuse import common_steps, setting, take_over
 from secateurs.recipes._run import RunOptions
 from secateurs.recipes._section import STRICT, Count, Name
@@ -43,6 +43,7 @@ __all__ = [
     "parse_yaml",
     "read_state",
     "read_yaml",
+    "ready_folder",
     "ready_recipes",
     "reason_of",
     "run",

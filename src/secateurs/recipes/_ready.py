@@ -7,7 +7,7 @@ from secateurs._errors import ConfigError
 from secateurs._nearest import nearest_hint
 from secateurs.recipes._yaml import read_yaml
 
-__all__ = ["ReadyRecipe", "find_recipe", "ready_recipes"]
+__all__ = ["ReadyRecipe", "find_recipe", "ready_folder", "ready_recipes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class ReadyRecipe:
 def ready_recipes() -> tuple[ReadyRecipe, ...]:
     """All of them, by name."""
     found = []
-    for path in sorted(_folder().glob("*.yaml")):
+    for path in sorted(ready_folder().glob("*.yaml")):
         content = read_yaml(path)
         description = content.get("description", "") if isinstance(content, dict) else ""
         found.append(ReadyRecipe(name=path.stem, description=str(description), path=path))
@@ -54,7 +54,7 @@ def _is_there(path: Path, *, directory: bool = False) -> bool:
         return False
 
 
-def _folder() -> Path:
+def ready_folder() -> Path:
     """secateurs/recipes/ready in an installed wheel, the checkout's recipes/ in an editable install."""
     packaged = Path(__file__).parent / "ready"
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "recipes"

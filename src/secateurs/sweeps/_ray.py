@@ -1,0 +1,143 @@
+"""Runs on a Ray cluster. Its machines share the file system that the sweep's directory is on."""
+
+import importlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from secateurs._errors import ConfigError
+from secateurs.sweeps._config import Resources
+from secateurs.sweeps._job import Job, Outcome, carry_out
+from secateurs.sweeps._workers import Ended
+
+__all__ = ["RayWorkers"]
+
+_PATIENCE_S = 60.0
+_NOTICE_S = 10.0
+"""So long the cluster may take to notice that a machine is gone, once its runs are."""
+
+
+class RayWorkers:
+    """Runs as tasks of a cluster, which chooses where; `count` at a time, or as many as fit.
+
+    Attempts are counted by the sweep, so the cluster itself tries nothing again.
+    """
+
+    def __init__(self, address: str, count: int | None, resources: Resources, notify: Callable[[str], None]) -> None:
+        self._ray = _import_ray()
+        self._count, self._resources, self._notify = count, resources, notify
+        self._own = not self._ray.is_initialized()
+        if self._own:
+            _connect(self._ray, address)
+        self._needs = {"CPU": float(resources.cpus or 1), "GPU": float(resources.gpus)}
+        self._tasks: dict[Any, str] = {}
+        self._machines: dict[str, frozenset[str]] = {}
+        self._task = self._ray.remote(carry_out).options(
+            num_cpus=self._needs["CPU"],
+            num_gpus=self._needs["GPU"],
+            max_retries=0,
+            max_calls=1 if resources.gpus else 0,  # a process that ends gives its GPU's memory back
+            scheduling_strategy="SPREAD",
+            name="secateurs",
+        )
+        if not count and not self._fitting():
+            self.close()
+            raise ConfigError(
+                "resources",
+                wanted="what a machine of the cluster has",
+                got=f"cpus: {self._needs['CPU']:g}, gpus: {self._needs['GPU']:g}",
+                cure="Ask for less, or say how many `workers` to wait for on a cluster that grows by itself.",
+            )
+
+    def room(self) -> int:
+        """How many more runs can be taken on now; machines come and go."""
+        return max(0, (self._count or max(1, self._fitting())) - len(self._tasks))
+
+    def submit(self, job: Job) -> None:
+        """Take one on."""
+        self._machines[job.path] = self._alive()
+        self._tasks[self._task.remote(job.to_json())] = job.path
+
+    def wait(self, seconds: float) -> Sequence[Ended]:
+        """Those that have ended, once there are any or so many seconds have passed."""
+        tasks = list(self._tasks)
+        if not tasks:
+            return []
+        ready, _ = self._ray.wait(tasks, num_returns=1, timeout=seconds)
+        if ready:
+            ready, _ = self._ray.wait(tasks, num_returns=len(tasks), timeout=0)
+        return [Ended(path=self._tasks.pop(task), outcome=self._outcome(task)) for task in ready]
+
+    def cancel(self, path: str) -> None:
+        """Let a run save what it has and end."""
+        for task, other in self._tasks.items():
+            if other == path:
+                self._ray.cancel(task, force=False, recursive=False)
+
+    def close(self) -> None:
+        """End whatever runs still, after it has saved what it has."""
+        for path in list(self._tasks.values()):
+            self.cancel(path)
+        until = time.monotonic() + _PATIENCE_S
+        while self._tasks and time.monotonic() < until:
+            self.wait(0.5)
+        for task in self._tasks:
+            self._ray.cancel(task, force=True)
+        if self._own:
+            self._ray.shutdown()
+
+    def _outcome(self, task: Any) -> Outcome:
+        try:
+            return Outcome(**json.loads(self._ray.get(task)))
+        except self._ray.exceptions.TaskCancelledError:
+            return Outcome(status="interrupted", figures={}, error="interrupted")
+        except self._ray.exceptions.RayError as error:
+            return Outcome(status="lost", figures={}, error=_first_line(error))
+
+    def lost_machine(self, path: str) -> bool:
+        """Whether a machine of the cluster has gone since the run was taken on, which is as much as can be asked."""
+        before, until = self._machines.get(path, frozenset()), time.monotonic() + _NOTICE_S
+        while time.monotonic() < until:
+            if before - self._alive():
+                return True
+            time.sleep(0.5)
+        return False
+
+    def _alive(self) -> frozenset[str]:
+        return frozenset(node["NodeID"] for node in self._ray.nodes() if node["Alive"])
+
+    def _fitting(self) -> int:
+        """Runs that the machines of the cluster hold together."""
+        found = 0
+        for node in self._ray.nodes():
+            if node["Alive"]:
+                has = node["Resources"]
+                found += min(int(has.get(kind, 0.0) / need + 1e-9) for kind, need in self._needs.items() if need)
+        return found
+
+
+def _import_ray() -> Any:
+    try:
+        return importlib.import_module("ray")
+    except ImportError as error:
+        raise ConfigError(
+            "--ray", wanted="the package ray", got="none installed", cure="pip install 'secateurs[sweeps]'"
+        ) from error
+
+
+def _connect(ray: Any, address: str) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            "--ray",
+            wanted="a cluster that answers",
+            got=f"{address}: {_first_line(error)}",
+            cure="Start one by `ray start --head` and give --ray auto on that machine, or its address HOST:6379.",
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {text}"
