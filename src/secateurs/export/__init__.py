@@ -1,0 +1,6 @@
+"""Cut models for other programs: ONNX, torch.export programs, and folders that their own library reads."""
+
+from secateurs.export._export import export
+from secateurs.export._exported import Exported, Proof, Trial
+
+__all__ = ["Exported", "Proof", "Trial", "export"]
