@@ -22,16 +22,24 @@ class Directions:
         left: [o, o], output directions as columns.
         right: [i, i], input directions as columns, of channels or of whole patches.
         curvature: [o, i, K], the diagonal of the Fisher matrix in this basis; or [o, i, 1], the same at all offsets.
-        rows: [o], importance of output directions.
-        columns: [i], of input directions.
+        importance: [o, i], of every pair of directions.
     """
 
     weight: Tensor
     left: Tensor
     right: Tensor
     curvature: Tensor
-    rows: Tensor
-    columns: Tensor
+    importance: Tensor
+
+    @property
+    def rows(self) -> Tensor:
+        """[o], importance of output directions."""
+        return self.importance.sum(1)
+
+    @property
+    def columns(self) -> Tensor:
+        """[i], of input directions."""
+        return self.importance.sum(0)
 
 
 def eigenbasis(moments: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,10 +65,9 @@ def rotated(weight: Tensor, factors: Factors) -> Directions:
 
 
 def with_importance(weight: Tensor, left: Tensor, right: Tensor, curvature: Tensor, *, normalize: bool) -> Directions:
-    """W'^2 times the curvature, summed over kernel offsets and columns, or rows: twice the growth of the loss to
-    second order, if weights in the eigenbasis do not interact (Wang et al., EigenDamage, 2019)."""
+    """W'^2 times the curvature, summed over kernel offsets: twice the growth of the loss to second order, if weights in
+    the eigenbasis do not interact (Wang et al., EigenDamage, 2019)."""
     importance = (weight.square() * curvature).sum(2)
     if normalize:
         importance = importance / importance.sum().clamp(min=torch.finfo(torch.float64).tiny)
-    rows, columns = importance.sum(1), importance.sum(0)
-    return Directions(weight=weight, left=left, right=right, curvature=curvature, rows=rows, columns=columns)
+    return Directions(weight=weight, left=left, right=right, curvature=curvature, importance=importance)

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from torch import nn
 
 from secateurs.eigen._bottleneck import Bottleneck, Widths, core_of, ends_of
@@ -10,6 +13,7 @@ from secateurs.eigen._bottleneck import Bottleneck, Widths, core_of, ends_of
 __all__ = ["Place", "forms", "full_form"]
 
 Figures = Mapping[str, int]
+IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +75,27 @@ class Place:
 
     def cost(self, widths: Widths) -> Figures:
         """Parameters, multiply-adds of one call, and bytes."""
-        width = self.inputs if widths.into is None else widths.into
-        core = width * widths.core * self.offsets
-        into = 0 if widths.into is None else self.inputs * widths.into
-        out = widths.core * self.outputs if widths.out else 0
-        params = into + core + out + (self.outputs if self.bias else 0)
-        macs = into * self.before + (core + out) * self.behind
+        return self._figures(widths.into, widths.core, widths.out)
+
+    def costs(self, columns: IntArray, rows: IntArray, unit: str, *, fold: bool) -> IntArray:
+        """In one unit, with so many directions of inputs [n] and outputs [n] left, in the cheapest of `forms`."""
+        if self.patch:
+            into = self.wide_in if self.rotated[0] else None
+            return np.asarray(self._figures(into, np.minimum(columns, rows), True)[unit])
+        found = np.asarray(self._figures(columns, rows, True)[unit])
+        if fold:
+            found = np.minimum(found, self._figures(None, rows, True)[unit])
+            found = np.minimum(found, self._figures(columns, self.outputs, False)[unit])
+        return found
+
+    def _figures(self, into: Any, core: Any, out: bool) -> dict[str, Any]:
+        """Of numbers or arrays."""
+        width = self.inputs if into is None else into
+        middle = width * core * self.offsets
+        before = 0 if into is None else self.inputs * into
+        behind = core * self.outputs if out else 0
+        params = before + middle + behind + (self.outputs if self.bias else 0)
+        macs = before * self.before + (middle + behind) * self.behind
         return {"params": params, "macs": macs, "bytes": params * self.itemsize}
 
 

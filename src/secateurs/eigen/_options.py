@@ -17,6 +17,8 @@ class EigenOptions:
         factors: how the factors are measured. "channel" makes 1x1 - kxk - 1x1 bottlenecks, "patch" kxk - 1x1.
         limit: the largest fraction of a layer's input directions, and of its output directions, that goes in one
             rotation (`prune_ratio_limit`; .95 for one pass, .5 for several are the published settings).
+        order: "cost", as little importance as possible goes for what is saved, rotations counted; or "importance", the
+            least important directions of all layers go, one threshold for all, as published.
         normalize: divide importances by their sum over the layer first.
         ekfac: eigenvalues by a second pass, as second moments of each image's own gradient in the eigenbasis, in
             place of products of the factors' eigenvalues (`correct_eigenvalues`, there of the first batch alone).
@@ -34,6 +36,7 @@ class EigenOptions:
 
     factors: FactorOptions = field(default_factory=FactorOptions)
     limit: float = 0.95
+    order: Literal["cost", "importance"] = "cost"
     normalize: bool = False
     ekfac: bool = False
     method: Literal["directions", "tucker"] = "directions"
@@ -41,7 +44,12 @@ class EigenOptions:
     fold: bool = True
 
     def __post_init__(self) -> None:
-        for name, known in (("method", ("directions", "tucker")), ("rotations", ("trainable", "fixed"))):
+        words = {
+            "order": ("cost", "importance"),
+            "method": ("directions", "tucker"),
+            "rotations": ("trainable", "fixed"),
+        }
+        for name, known in words.items():
             if getattr(self, name) not in known:
                 wanted, got = " or ".join(map(repr, known)), repr(getattr(self, name))
                 raise ConfigError(f"eigen, {name}", wanted=wanted, got=got, cure="Take one of these.")

@@ -64,7 +64,7 @@ def _difference(model: nn.Module, left: Left, example: Batch, cast: Callable[[Te
 
 def _outputs(model: nn.Module, example: Batch, cast: Callable[[Tensor], Tensor]) -> list[Tensor]:
     args, kwargs = map_tensors(cast, (example.args, dict(example.kwargs)))
-    with untouched(model, (args, kwargs)):
+    with untouched(model, (args, kwargs), proof=True):
         return [tensor.clone() for tensor in tensors_in(model(*args, **kwargs))]
 
 

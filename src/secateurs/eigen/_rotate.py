@@ -14,9 +14,10 @@ from secateurs.eigen._change import Rotation
 from secateurs.eigen._directions import Directions, rotated, with_importance
 from secateurs.eigen._forms import Place, full_form
 from secateurs.eigen._options import EigenOptions
-from secateurs.eigen._order import Candidate, Kept, choose
+from secateurs.eigen._order import Kept, choose
 from secateurs.eigen._prove import prove
 from secateurs.eigen._sites import Site, places_of, sites_of
+from secateurs.eigen._tally import Candidate
 from secateurs.graph import Cost, readable
 from secateurs.statistics import first_image, kronecker_factors, read_batches, squared_gradients
 from secateurs.surgery import copy_model, record
@@ -40,8 +41,8 @@ def rotate(
     Fisher matrix's Kronecker factors (EigenDamage; Wang et al., EigenDamage: Structured Pruning in the
     Kronecker-Factored Eigenbasis, 2019).
 
-    Outer widths stay, so that nothing around a layer has to follow. Importances of the directions of all layers' inputs
-    and outputs are in one order; the least important go, until the budget is met from above, rotations counted. A
+    Outer widths stay, so that nothing around a layer has to follow. Directions of layers' inputs and outputs go, those
+    first that lose the least importance for what they save, until the budget is met from above, rotations counted. A
     layer becomes a bottleneck only where that is cheaper in the unit that `remove` names first. A bottleneck that is
     there already is rotated inside, and the rotations are multiplied: bottlenecks never nest.
 
@@ -165,11 +166,12 @@ def _kept(
     paths = [path for path in found if path in places]
     if remove is None:
         return {path: _everything(places[path]) for path in paths}
+    # One order of equal importances on every device.
     candidates = [
-        Candidate(path=path, place=places[path], columns=found[path].columns, rows=found[path].rows) for path in paths
+        Candidate(path=path, place=places[path], importance=found[path].importance.cpu().double()) for path in paths
     ]
     dense = {"macs": before.macs, "params": before.params, "bytes": before.bytes}
-    chosen = choose(candidates, remove, dense, limit=options.limit, fold=options.fold)
+    chosen = choose(candidates, remove, dense, order=options.order, limit=options.limit, fold=options.fold)
     return dict(zip(paths, chosen, strict=True))
 
 
