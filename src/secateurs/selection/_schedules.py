@@ -34,8 +34,9 @@ def cut_ratios(ratio: float | Fraction, cuts: int, schedule: Schedule = "geometr
     Raises:
         PlanError: a ratio outside (0, 1), fewer than one cut, or an unknown schedule.
 
-    >>> [float(ratio) for ratio in cut_ratios(0.8, 2, "cubic")]
-    [0.7, 0.8]
+    Example:
+        >>> [float(ratio) for ratio in cut_ratios(0.8, 2, "cubic")]
+        [0.7, 0.8]
     """
     if schedule not in get_args(Schedule):
         cure = nearest_hint(schedule, get_args(Schedule), "Take one of these.")
