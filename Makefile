@@ -9,7 +9,7 @@ ifneq ($(wildcard ../shared/data),)
 export SECATEURS_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test test-slow bench lint format clean
+.PHONY: demo test test-slow bench docs lint format clean
 
 demo: $(STAMP)
 	$(BIN)/secateurs demo
@@ -25,6 +25,10 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.tracing
 	$(BIN)/python -m benchmarks.training
 
+# The site of the documentation, in site/; a link that leads nowhere is an error.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,11 +39,11 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site
 
 # torch first and pinned, so that no later package pulls another build of it.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,plots,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,plots,docs,dev]'
 	touch $@
