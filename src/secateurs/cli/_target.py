@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from secateurs._errors import ConfigError
 
-__all__ = ["Inputs", "Loaded", "Options", "Target", "Weights", "load_target"]
+__all__ = ["Inputs", "Loaded", "Options", "Target", "Weights", "examples", "load_target", "make_model"]
 
 Target = Annotated[
     str,
@@ -56,29 +56,48 @@ def load_target(
     Raises:
         ConfigError: a network that cannot be made, or shapes that make no sense.
     """
-    from secateurs import models, recipes
+    from secateurs import recipes
 
     # Read first: a typing mistake should not cost the time that a large network takes.
-    args = tuple(map(_example, inputs or ()))
+    args = examples(inputs)
+    model, usual = make_model(target, options)
+    args = args or usual
+    if not args:
+        raise ConfigError("--input", wanted="a shape", got="none", cure="Write for example --input 1x3x224x224.")
+    if weights is not None:
+        recipes.load_weights(model, weights)
+    return Loaded(model=model, args=args)
+
+
+def make_model(target: str, options: Sequence[str] | None) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """The network, and the arguments of an example call where it is a reference network.
+
+    Raises:
+        ConfigError: a network that cannot be made.
+    """
+    from secateurs import models, recipes
+
     given: dict[str, Any] = dict(recipes.parse_override(text) for text in options or ())
     torch.manual_seed(0)  # so that a network without a weights file is the same every time
     if ":" not in target and target in models.names():
-        model = models.build(target, **given)
-        args = args or (torch.randn(1, *models.TABLE[target].input_shape),)
-    elif ":" not in target:
+        return models.build(target, **given), (torch.randn(1, *models.TABLE[target].input_shape),)
+    if ":" not in target:
         raise ConfigError(
             f"model {target!r}",
             wanted="package.module:factory or a reference network",
             got=repr(target),
             cure=f"Reference networks: {', '.join(models.names())}.",
         )
-    else:
-        model = recipes.call_factory(recipes.import_factory(target), target, given)
-    if not args:
-        raise ConfigError("--input", wanted="a shape", got="none", cure="Write for example --input 1x3x224x224.")
-    if weights is not None:
-        recipes.load_weights(model, weights)
-    return Loaded(model=model, args=args)
+    return recipes.call_factory(recipes.import_factory(target), target, given), ()
+
+
+def examples(inputs: Sequence[str] | None) -> tuple[Tensor, ...]:
+    """Example arguments of the shapes that `--input` gave.
+
+    Raises:
+        ConfigError: shapes that make no sense.
+    """
+    return tuple(map(_example, inputs or ()))
 
 
 def _example(text: str) -> Tensor:

@@ -4,6 +4,7 @@ from secateurs.recipes._comparison import comparison
 from secateurs.recipes._config import Recipe, parse, schema
 from secateurs.recipes._directory import check_directory, read_state, reason_of
 from secateurs.recipes._for_data import data_choices
+from secateurs.recipes._left import Left, left_by
 from secateurs.recipes._lock import is_held, locked
 from secateurs.recipes._model import build_model, call_factory, import_factory, load_weights
 from secateurs.recipes._overrides import override, parse_override
@@ -15,11 +16,13 @@ from secateurs.recipes._run import RunOptions
 from secateurs.recipes._section import STRICT, Count, Name
 from secateurs.recipes._study import run
 from secateurs.recipes._validate import validate
+from secateurs.recipes._weights import weights_file
 from secateurs.recipes._yaml import dump_yaml, parse_yaml, read_yaml
 
 __all__ = [
     "STRICT",
     "Count",
+    "Left",
     "Name",
     "ReadyRecipe",
     "Recipe",
@@ -35,6 +38,7 @@ __all__ = [
     "find_recipe",
     "import_factory",
     "is_held",
+    "left_by",
     "load_weights",
     "locked",
     "override",
@@ -52,4 +56,5 @@ __all__ = [
     "speaks",
     "take_over",
     "validate",
+    "weights_file",
 ]

@@ -111,7 +111,11 @@ def _about_classes(session: Session) -> dict[str, Any]:
     """The network, the classes that the run is about, what an epoch has, and what its weights were trained on."""
     subset, model = session.splits.subset, session.recipe.model
     before = None if model.weights is None else trained_on(model.weights)
-    about: dict[str, Any] = {"network": model.name or model.factory}
+    example = tuple(session.example().shape[1:])
+    about: dict[str, Any] = {
+        "network": model.name or model.factory,
+        "made_for": {"classes": len(session.splits.all_classes), "shape": list(example)},
+    }
     pace = session.recipe.batches.epoch_images
     if pace is not None:
         about["epoch_images"] = "+".join(map(str, pace)) if isinstance(pace, tuple) else pace

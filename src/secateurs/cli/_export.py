@@ -1,0 +1,115 @@
+"""`export`: a saved model for other programs."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from torch import Tensor, nn
+
+from secateurs._errors import ConfigError
+from secateurs.cli._console import out, say
+from secateurs.cli._target import Inputs, Options, examples, make_model
+
+__all__ = ["register"]
+
+_TIMED = (1, 64)
+
+
+class _Format(StrEnum):
+    onnx = "onnx"
+    pt2 = "pt2"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command("export")(_export)
+
+
+# As many parameters as the command line has options; typer reads them from the signature.
+def _export(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A run's directory, or a file that `secateurs.save` wrote.")
+    ],
+    to: Annotated[_Format | None, typer.Option("--to", help="Format; by default as --out ends, else onnx.")] = None,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Default: DIR/export/model.onnx, or beside the file.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", metavar="MODEL", help="For a file by itself: `package.module:factory`, or a reference network."
+        ),
+    ] = None,
+    options: Options = None,
+    inputs: Inputs = None,
+    batch: Annotated[
+        str, typer.Option("--batch", metavar="dynamic|N", help="Any number of samples, or the only one.")
+    ] = "dynamic",
+    latency: Annotated[
+        bool, typer.Option("--latency", help="Time the model, the model compiled, and the file, in turns.")
+    ] = False,
+) -> None:
+    """Write a saved model as ONNX or as a torch.export program, prove the file, and say what it takes.
+
+    The file is compared with the model on random inputs; one that differs is deleted. FILE.json says how it went.
+    ONNX needs the packages of `secateurs[export]`.
+
+    Examples:
+
+    * `secateurs export runs/quickstart --to onnx --latency`
+    * `secateurs export small.safetensors --model resnet20 --out small.pt2`
+    * `secateurs export small.safetensors --model my_project.nets:make_net --input 1x3x224x224 --batch 1`
+    """
+    from secateurs.export import export
+
+    size = _batch(batch)
+    given = examples(inputs)
+    found, usual, place = _read(checkpoint, model, options)
+    file = _file(out_file, place, to)
+    say(f"exporting to {file}")
+    exported = export(found, file, given or usual, batch=size, latency=_TIMED if latency else ())
+    out().print(str(exported), markup=False, soft_wrap=True)
+
+
+def _batch(text: str) -> int | Literal["dynamic"]:
+    if text == "dynamic":
+        return "dynamic"
+    if text.isdecimal() and 0 < int(text) < 2**31:
+        return int(text)
+    cure = "Write for example --batch 1."
+    raise ConfigError("--batch", wanted="dynamic or a number of samples", got=repr(text), cure=cure)
+
+
+def _read(
+    checkpoint: Path, target: str | None, options: list[str] | None
+) -> tuple[nn.Module, tuple[Tensor, ...], Path]:
+    """The model, an example (none where its plan has one), and where its export belongs, without ending."""
+    import torch
+
+    from secateurs import recipes
+    from secateurs.surgery import load
+
+    if target is not None:
+        made, usual = make_model(target, options)
+        file = recipes.weights_file(checkpoint)
+        place = checkpoint / "export" / "model" if checkpoint.is_dir() else checkpoint.with_suffix("")
+        return load(file, lambda: made), usual, place
+    if not checkpoint.exists():
+        cure = "Name a run's directory or a safetensors file."
+        raise ConfigError(str(checkpoint), wanted="a checkpoint", got="nothing of that name", cure=cure)
+    left = recipes.left_by(checkpoint)
+    if left is None:
+        cure = "Say what network it is of: --model resnet20 or --model package.module:factory."
+        got = "a file or folder outside of any run"
+        raise ConfigError(str(checkpoint), wanted="a run, which knows its network", got=got, cure=cure)
+    return left.model, (torch.randn(1, *left.shape),), left.run / "export" / "model"
+
+
+def _file(out_file: Path | None, place: Path, to: _Format | None) -> Path:
+    if out_file is None:
+        return place.with_name(f"{place.name}.{(to or _Format.onnx).value}")
+    if to is not None and out_file.suffix != f".{to.value}":
+        cure = f"Write --out {out_file.with_suffix('.' + to.value).name}, or leave --to out."
+        raise ConfigError("--out", wanted=f"a file ending in .{to.value}", got=str(out_file), cure=cure)
+    return out_file
