@@ -58,6 +58,19 @@ def test_a_unit_that_others_can_make_up_for_scores_nothing() -> None:
     assert float(scores[0]) < 1e-6 < 1e-3 < float(scores[1])
 
 
+def test_several_units_at_a_time_are_scored_as_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secateurs.criteria._reconstruction._ROUNDS", 4)
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Linear(5, 9), nn.Tanh(), nn.Linear(9, 3)).double()
+    with torch.no_grad():
+        net[0].weight[4], net[0].bias[4] = net[0].weight[1], net[0].bias[1]  # type: ignore[index, operator]
+    x = torch.randn(80, 5).double()
+    with torch.no_grad():
+        parts, wanted = net[:2](x)[:, :, None], net(x)
+    scores = Reconstruction(ridge=1e-12)(trace(net, args=(x[:2],)), [x])
+    torch.testing.assert_close(scores["0"], _oracle(parts, wanted), rtol=0.01, atol=1e-6)
+
+
 def test_layers_that_are_too_wide_are_judged_by_their_channels() -> None:
     torch.manual_seed(3)
     net = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 4, 3, padding=1)).double()

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -207,3 +208,14 @@ def test_prune_repairs_where_it_has_batches() -> None:
     assert errors["cut"] == pytest.approx(errors["blind"])
     assert errors["repaired"] == pytest.approx(errors["in place"])
     assert max(errors["repaired"], errors["once"]) < 0.7 * errors["cut"]
+
+
+def test_prune_chooses_by_what_repair_cannot_make_up_for_unless_told_otherwise() -> None:
+    net, x = Residual().eval(), torch.randn(40, 3, 8, 8).double()
+    random_norms(net)
+    options: dict[str, Any] = {"args": (x[:2],), "remove": {"macs": 0.3}, "batches": [x]}
+    default = prune(net, **options).plan
+    assert default.removed == prune(net, **options, criterion="reconstruction", per="macs").plan.removed
+    plain = prune(net, **options, repair=False).plan
+    assert plain.removed == prune(net, **options, criterion="magnitude", per=None).plan.removed
+    assert default.removed != plain.removed

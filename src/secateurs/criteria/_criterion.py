@@ -26,9 +26,12 @@ class Criterion(ABC):
         reduces: under several ranks, whether `score` looks at this rank's part of the images only and adds its sums
             over images up with `secateurs._distributed.all_reduce`, before anything is made of them that is not a
             sum. Without it every rank is given all images: as right, and no faster than one.
+        harm: whether scores say how much harm it does that a unit goes, in one measure for all axes: then the least
+            harm for what is saved is a better choice than the least harm.
     """
 
     reduces: ClassVar[bool] = False
+    harm: ClassVar[bool] = False
 
     @final
     def __call__(self, graph: Graph, batches: Iterable[Any] | None = None, loss: Loss | None = None) -> Scores:

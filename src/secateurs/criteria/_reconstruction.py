@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from secateurs.graph import Axis, Graph
 
 __all__ = ["Reconstruction"]
 
+_ROUNDS = 64
+"""Of wider axes several units go at a time, since each round goes through all of C^-1."""
+
 
 @final
 @register("reconstruction")
@@ -26,7 +29,8 @@ class Reconstruction(Criterion):
 
     with C the covariance of what W reads (patches, channel x kernel offset), u the columns of the unit, W_u and
     (C^-1)_uu those parts, and all of it as the units that went before have left it: of every axis the unit with the
-    lowest s_u goes first, the others' weights and C^-1 follow in closed form, and so on. What `repair` fits afterwards
+    lowest s_u goes first (a 64th of the units of an axis with more than 127), the others' weights and C^-1 follow in
+    closed form, and so on. What `repair` fits afterwards
     has that error. Shares of the variance that a reader gives, so that they compare across axes; a unit never has less
     than one that goes before it.
 
@@ -49,6 +53,7 @@ class Reconstruction(Criterion):
         PlanError: when called, no batches.
     """
 
+    harm: ClassVar[bool] = True
     ridge: float = 1e-3
     rows: int = 2**16
     moments_bytes: int = 2**28
@@ -66,7 +71,7 @@ class Reconstruction(Criterion):
 
     def _of(self, axis: Axis, moments: Mapping[str, ReadMoments]) -> Tensor:
         readers = [
-            _Reader(moments[member.path], _columns(moments[member.path], axis, member.path), self.ridge)
+            _reader(moments[member.path], _columns(moments[member.path], axis, member.path), self.ridge)
             for member in axis.members
             if member.role == "reads" and member.path in moments and member.dim == moments[member.path].reads
         ]
@@ -83,19 +88,26 @@ def _columns(own: ReadMoments, axis: Axis, path: str) -> Tensor:
 
 
 class _Reader:
-    """A weight and the inverse covariance of what it reads, as units go."""
+    """A weight and the inverse covariance of what it reads, as units go.
 
-    def __init__(self, own: ReadMoments, units: Tensor, ridge: float) -> None:
-        covariance = own.covariance
-        scale = covariance.diagonal(dim1=1, dim2=2).mean(1).clamp(min=torch.finfo(torch.float64).tiny)
-        eye = torch.eye(covariance.shape[1], dtype=torch.float64, device=covariance.device)
-        damped = covariance + (ridge * scale)[:, None, None] * eye
-        self._inverse = torch.linalg.inv(damped)
-        self._weight = own.weight.clone()
-        total = float(((self._weight @ covariance) * self._weight).sum())
-        self._scale = 1 / total if total > 0 else 0.0
-        each = units.repeat_interleave(own.offsets)
-        self._places = {int(u): (each == u).nonzero()[:, 0] for u in units.unique() if u >= 0}
+    Args:
+        inverse: [groups, columns, columns].
+        weight: [groups, rows, columns].
+        scale: factor on errors.
+        places: of each unit, its columns.
+    """
+
+    def __init__(self, inverse: Tensor, weight: Tensor, scale: float, places: dict[int, Tensor]) -> None:
+        self._inverse, self._weight, self._scale, self._places = inverse, weight, scale, places
+
+    def part(self, units: list[int]) -> "_Reader":
+        """Of some units alone: what it says of them, and goes on to say as they go, is the same."""
+        own = [(unit, self._places[unit]) for unit in units if unit in self._places]
+        here = torch.cat([places for _, places in own]) if own else torch.zeros(0, dtype=torch.int64)
+        here = here.to(self._inverse.device)
+        ends = torch.arange(len(here), device=here.device).split([len(places) for _, places in own])
+        places = {unit: columns for (unit, _), columns in zip(own, ends, strict=True)}
+        return _Reader(self._inverse[:, here[:, None], here], self._weight[:, :, here], self._scale, places)
 
     def errors(self, size: int) -> Tensor:
         """Of every unit, what its going would add; 0 for units that are not read here."""
@@ -111,11 +123,12 @@ class _Reader:
             found[units] = self._scale * (weights.mT * solved).sum((0, 2, 3)).cpu()
         return found
 
-    def remove(self, unit: int) -> None:
-        """Let the other inputs make up for a unit."""
-        places = self._places.pop(unit, None)
-        if places is None:
+    def remove(self, units: list[int]) -> None:
+        """Let the other inputs make up for some units."""
+        own = [self._places.pop(unit) for unit in units if unit in self._places]
+        if not own:
             return
+        places = torch.cat(own)
         rows = self._inverse[:, places]
         solved = torch.linalg.solve(rows[:, :, places], rows)
         self._weight -= self._weight[:, :, places] @ solved
@@ -123,17 +136,42 @@ class _Reader:
         self._weight[:, :, places] = 0
 
 
+def _reader(own: ReadMoments, units: Tensor, ridge: float) -> _Reader:
+    covariance = own.covariance
+    scale = covariance.diagonal(dim1=1, dim2=2).mean(1).clamp(min=torch.finfo(torch.float64).tiny)
+    eye = torch.eye(covariance.shape[1], dtype=torch.float64, device=covariance.device)
+    inverse = torch.linalg.inv(covariance + (ridge * scale)[:, None, None] * eye)
+    total = float(((own.weight @ covariance) * own.weight).sum())
+    each = units.repeat_interleave(own.offsets)
+    places = {int(unit): (each == unit).nonzero()[:, 0] for unit in units.unique() if unit >= 0}
+    return _Reader(inverse, own.weight.clone(), 1 / total if total > 0 else 0.0, places)
+
+
 def _greedy(size: int, readers: list[_Reader]) -> Tensor:
     """Scores in the order in which units go."""
-    scores, left, highest = torch.zeros(size, dtype=torch.float64), torch.ones(size, dtype=torch.bool), 0.0
-    for _ in range(size):
-        errors = torch.stack([reader.errors(size) for reader in readers]).sum(0)
-        unit = int(torch.where(left, errors, torch.inf).argmin())
-        highest = max(highest, float(errors[unit]))
-        scores[unit], left[unit] = highest, False
+    scores, left, highest = torch.zeros(size, dtype=torch.float64), list(range(size)), 0.0
+    step = max(1, size // _ROUNDS)
+    while left:
+        errors = _errors(size, readers)
+        near = sorted(left, key=lambda unit: float(errors[unit]))[: 2 * step]
+        parts = [reader.part(near) for reader in readers] if step > 1 else []
+        gone: list[int] = []
+        while len(gone) < min(step, len(left)):
+            errors = _errors(size, parts) if gone else errors
+            unit = min((unit for unit in near if unit not in gone), key=lambda unit: float(errors[unit]))
+            highest = max(highest, float(errors[unit]))
+            scores[unit] = highest
+            gone.append(unit)
+            for part in parts:
+                part.remove([unit])
+        left = [unit for unit in left if unit not in gone]
         for reader in readers:
-            reader.remove(unit)
+            reader.remove(gone)
     return scores
+
+
+def _errors(size: int, readers: list[_Reader]) -> Tensor:
+    return torch.stack([reader.errors(size) for reader in readers]).sum(0)
 
 
 def _shares(axis: Axis, moments: Mapping[str, ReadMoments]) -> Tensor:
