@@ -19,7 +19,7 @@ from secateurs.training._evaluate import mean_loss, score
 from secateurs.training._figures import Validating
 from secateurs.training._keeper import Keeper
 from secateurs.training._meter import Meter
-from secateurs.training._objective import Objective, start_step
+from secateurs.training._objective import Objective, end_backward, start_step
 from secateurs.training._options import TrainOptions
 from secateurs.training._precision import Precision
 from secateurs.training._progress import Reporter
@@ -147,6 +147,7 @@ class Loop:
         start_step(self.objective, step_key(self.options.seed, now), *self.shares.whole(step, len(labels)))
         loss, scores = self.objective.loss(self.module, images, labels)
         self.fabric.backward(self.shares.weighted(loss, step))
+        end_backward(self.objective, now)
         good = self.update.finish(loss, now)
         meter.add(loss, scores, labels, good, images=self.shares.counted(step, len(labels)))
 

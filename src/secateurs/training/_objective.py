@@ -1,13 +1,17 @@
 """What training minimises."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from secateurs.training._batches import check_first
 
-__all__ = ["Classification", "Objective", "start_step"]
+__all__ = ["Classification", "Objective", "Place", "end_backward", "start_step", "start_training"]
+
+Place: TypeAlias = Callable[[nn.Module], Callable[[Tensor], Any]]
+"""What takes another network into a training."""
 
 
 class Objective(Protocol):
@@ -26,6 +30,13 @@ class Objective(Protocol):
     If it has a method `begin_step(key, images, part)`, training calls it before each step. An objective that draws
     random numbers draws them from `key`, the same on every rank and in a run that was resumed, for all `images` of
     the step, and takes the rows `part` for its own: then several ranks train as one process does.
+
+    If it has a method `begin_training(place)`, training calls it at its beginning. Another network that the objective
+    asks goes through `place(network)`: that puts it on the device and gives a function that calls it without gradients,
+    as training calls its own (precision, compilation).
+
+    If it has a method `add_gradients(step)`, training calls it after each backward pass, with the step of the whole
+    training, 0-based; gradients are those over all ranks by then, and are clipped afterwards.
     """
 
     def loss(self, module: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]: ...
@@ -36,6 +47,20 @@ def start_step(objective: Objective, key: int, images: int, part: slice) -> None
     begin_step = getattr(objective, "begin_step", None)
     if begin_step is not None:
         begin_step(key, images, part)
+
+
+def start_training(objective: Objective, place: Place) -> None:
+    """Tell the objective how its other networks run, if it has any."""
+    begin_training = getattr(objective, "begin_training", None)
+    if begin_training is not None:
+        begin_training(place)
+
+
+def end_backward(objective: Objective, step: int) -> None:
+    """Let the objective add to gradients, if it wants to."""
+    add_gradients = getattr(objective, "add_gradients", None)
+    if add_gradients is not None:
+        add_gradients(step)
 
 
 class Classification:

@@ -22,9 +22,10 @@ from secateurs.training._ema import Average
 from secateurs.training._flags import preserved_flags
 from secateurs.training._keeper import CheckpointOptions, Keeper
 from secateurs.training._loop import Loop
-from secateurs.training._objective import Classification, Objective
+from secateurs.training._objective import Classification, Objective, start_training
 from secateurs.training._optimizer import check_optimizer, make_optimizer, move_state
 from secateurs.training._options import TrainOptions
+from secateurs.training._other import other_network
 from secateurs.training._patience import best_epoch, ended_early
 from secateurs.training._precision import precision_for
 from secateurs.training._progress import Progress, reporting
@@ -98,6 +99,8 @@ def train(
         best = Best(inner, average) if options.keep == "best" else None
         beside = {kind: held for kind, held in (("average", average), ("best", best)) if held is not None}
         identity = identify(own, options, steps, kept.stage if kept else "")
+        objective = objective or Classification(options.label_smoothing)
+        start_training(objective, partial(other_network, options=options, fabric=fabric))
         with deferred() if kept else nullcontext(Watch()) as watch:
             loop = Loop(
                 fabric=fabric,
@@ -105,7 +108,7 @@ def train(
                 optimizer=own,
                 update=Update(inner, own, stepper, options, average),
                 average=average,
-                objective=objective or Classification(options.label_smoothing),
+                objective=objective,
                 precision=precision,
                 options=options,
                 batches=batches,
