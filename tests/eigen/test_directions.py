@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from secateurs._errors import ConfigError
 from secateurs.eigen import EigenOptions, FactorOptions, directions_of
@@ -109,3 +109,22 @@ def test_options_that_make_no_sense_are_refused() -> None:
         EigenOptions(method="cp")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="limit: wanted a ratio"):
         EigenOptions(limit=1.0)
+
+
+def test_importance_is_twice_what_is_measured_when_a_direction_fades() -> None:
+    """Divergence of the model's labels, where the product of the factors is the Fisher matrix: for one image."""
+    generator = torch.Generator().manual_seed(3)
+    weight, x = (torch.randn(*size, generator=generator, dtype=torch.float64) for size in ((4, 5), (1, 5)))
+    model = nn.Sequential(nn.Linear(5, 4, bias=False)).double()
+    layer = model.get_parameter("0.weight")
+    with torch.no_grad():
+        layer.copy_(weight)
+        before = model(x).log_softmax(1)
+        found = directions_of(model, [x.expand(20000, -1)])[1]["0"]
+        step = 0.05
+        for row in range(4):
+            faded = found.weight[:, :, 0].clone()
+            faded[row] *= 1 - step
+            layer.copy_(found.left @ faded @ found.right.T)
+            growth = float((before.exp() * (before - model(x).log_softmax(1))).sum())
+            assert 2 * growth / step**2 == pytest.approx(float(found.rows[row]), rel=0.1, abs=1e-6)
