@@ -132,6 +132,8 @@ class _Slot:
         except subprocess.TimeoutExpired:
             self.signal(signal.SIGKILL)
             self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
 
 def visible_devices(slot: int, gpus: float, devices: Sequence[str] | None = None) -> str | None:

@@ -33,14 +33,10 @@ class RayWorkers:
         self._needs = {"CPU": float(resources.cpus or 1), "GPU": float(resources.gpus)}
         self._tasks: dict[Any, str] = {}
         self._machines: dict[str, frozenset[str]] = {}
-        self._task = self._ray.remote(carry_out).options(
-            num_cpus=self._needs["CPU"],
-            num_gpus=self._needs["GPU"],
-            max_retries=0,
-            max_calls=1 if resources.gpus else 0,  # a process that ends gives its GPU's memory back
-            scheduling_strategy="SPREAD",
-            name="secateurs",
-        )
+        # A process that ends gives its GPU's memory back, and one without a GPU saves its imports for the next run.
+        ending = {"max_calls": 1} if resources.gpus else {}
+        options = {"num_cpus": self._needs["CPU"], "num_gpus": self._needs["GPU"], "max_retries": 0, **ending}
+        self._task = self._ray.remote(**options)(carry_out).options(scheduling_strategy="SPREAD", name="secateurs")
         if not count and not self._fitting():
             self.close()
             raise ConfigError(

@@ -3,9 +3,9 @@
 import math
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any, Self, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
 from secateurs._errors import ConfigError
 from secateurs.recipes import STRICT
@@ -83,7 +83,17 @@ class Choices(BaseModel):
     """name -> {dotted path: value}; the key of the dimension is then only a word for it."""
 
 
-Dimension: TypeAlias = tuple[Any, ...] | Range | Choices
+def _form(value: Any) -> str:
+    """Which of the forms of a dimension is meant, so that an error is about that one."""
+    if isinstance(value, Choices) or (isinstance(value, dict) and "choices" in value):
+        return "choices"
+    return "range" if isinstance(value, dict | Range) else "values"
+
+
+Dimension: TypeAlias = Annotated[
+    Annotated[tuple[Any, ...], Tag("values")] | Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")],
+    Discriminator(_form),
+]
 """Values of the dotted path that is its key; numbers of a range; or named choices."""
 
 

@@ -115,7 +115,9 @@ class SweepState:
 
     def _recall(self, run: TrialRun) -> None:
         if run.status == "finished" and run.path not in self._summaries:
-            self._summaries[run.path] = read_state(self.home / run.path).get("summary", {})
+            summary = read_state(self.home / run.path).get("summary")
+            if summary:  # what somebody has deleted is missing in the comparison, and only there
+                self._summaries[run.path] = summary
 
 
 def _waiting_again(trial: Trial) -> Trial:

@@ -1,5 +1,6 @@
 """Trials and their runs, as sweep.json keeps them."""
 
+import json
 import math
 import re
 import statistics
@@ -13,6 +14,7 @@ __all__ = ["RunStatus", "Trial", "TrialRun", "best_trials", "trial_name"]
 
 RunStatus: TypeAlias = Literal["waiting", "running", "finished", "failed", "stopped"]
 _LONGEST_NAME = 60
+_KEYS = ("number", "name", "status", "values", "figures", "spread", "runs", "errors")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,17 +85,9 @@ class Trial:
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it; `from_plain` gives the trial back."""
-        stored = asdict(self)
-        return {
-            "number": self.number,
-            "name": self.name,
-            "status": self.status,
-            "values": stored["values"],
-            "figures": self.figures,
-            "spread": self.spread,
-            "runs": stored["runs"],
-            "errors": stored["errors"],
-        }
+        derived = {"status": self.status, "figures": self.figures, "spread": self.spread}
+        plain: dict[str, Any] = json.loads(json.dumps({**asdict(self), **derived}))
+        return {name: plain[name] for name in _KEYS}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
