@@ -19,7 +19,19 @@ from secateurs._version import __version__
 from secateurs.cost import Latency, TrainingCost, cost, latency, training_cost
 from secateurs.graph import Axis, Cost, Graph, Member, Plan, trace
 from secateurs.selection import select
-from secateurs.surgery import RepairOptions, RepairReport, Report, Result, apply, load, masked, prune, repair, save
+from secateurs.surgery import (
+    RepairOptions,
+    RepairReport,
+    Report,
+    Result,
+    apply,
+    kept_inputs,
+    load,
+    masked,
+    prune,
+    repair,
+    save,
+)
 
 __all__ = [
     "Axis",
@@ -51,6 +63,7 @@ __all__ = [
     "criteria",
     "dynamic",
     "eigen",
+    "kept_inputs",
     "latency",
     "load",
     "masked",

@@ -8,6 +8,7 @@ from secateurs.surgery._difference import relative_error
 from secateurs.surgery._files import load, save
 from secateurs.surgery._fill import fill_random
 from secateurs.surgery._head import kept_outputs, slice_outputs, sliced_outputs
+from secateurs.surgery._kept_inputs import kept_inputs
 from secateurs.surgery._lineage import Lineage, lineage
 from secateurs.surgery._masked import masked
 from secateurs.surgery._prune import prune
@@ -31,6 +32,7 @@ __all__ = [
     "copy_model",
     "fill_random",
     "history",
+    "kept_inputs",
     "kept_outputs",
     "latency_removed",
     "lineage",
