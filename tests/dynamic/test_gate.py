@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import secateurs as sec
-from secateurs import ConfigError, GraphError, PlanError, models
+from secateurs import ConfigError, GraphError, PlanError, VerifyError, models
 from secateurs.dynamic import (
     GATES,
     HEADS,
@@ -25,6 +25,7 @@ from secateurs.dynamic import (
     gates_of,
 )
 from secateurs.dynamic._heads import Recurrent
+from secateurs.surgery._cut import cut_model
 from tests.dynamic._nets import gated, images, randomised
 
 assert_exact = partial(torch.testing.assert_close, rtol=1e-9, atol=1e-9)
@@ -167,6 +168,23 @@ def test_gates_are_traced_as_always_on_and_cut_with_the_stream(head: HeadKind) -
     assert not [name for name in plan.removed if "skip_gate" in name and plan.removed[name]]
     assert result.model(x).shape == (4, 10)
     assert sec.cost(model, (x[:1],)).macs > 1.9 * sec.cost(result.model, (x[:1],)).macs
+
+
+def test_a_proof_looks_into_blocks_that_the_example_skips(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = gated(), images(1)
+    with torch.no_grad():
+        model.get_submodule("layer1.1.skip_gate.head.core.choice").get_parameter("bias").sub_(100)  # none runs
+    plan = sec.trace(model, (x,)).plan({"layer2.1.conv1": [0]})
+    sec.apply(model, plan, example=(x,))
+
+    def wrong(cut: nn.Module, plan: sec.Plan) -> None:
+        cut_model(cut, plan)
+        with torch.no_grad():
+            cut.get_submodule("layer2.1.conv2").get_parameter("weight").add_(1)
+
+    monkeypatch.setattr("secateurs.surgery._apply.cut_model", wrong)
+    with pytest.raises(VerifyError, match="relative difference"):
+        sec.apply(model, plan, example=(x,))
 
 
 def test_cut_and_gated_in_any_order_is_saved_and_loaded(tmp_path: Path) -> None:

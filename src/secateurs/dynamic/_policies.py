@@ -9,7 +9,7 @@ from torch.autograd.function import FunctionCtx
 
 from secateurs.dynamic._route import Policy
 
-__all__ = ["Given", "Sampled", "Soft", "Thresholded", "Watched"]
+__all__ = ["Given", "Proving", "Sampled", "Soft", "Thresholded", "Watched"]
 
 
 class Thresholded:
@@ -33,6 +33,16 @@ class Soft:
     def mask(self, number: int, logit: Tensor) -> Tensor:  # noqa: ARG002 - protocol
         """The chance."""
         return logit.sigmoid()
+
+
+class Proving:
+    """At least half of every block, and more by its chance: whatever is wrong in a block or a gate shows."""
+
+    binary = False
+
+    def mask(self, number: int, logit: Tensor) -> Tensor:  # noqa: ARG002 - protocol
+        """From 1/2 to 1."""
+        return (1 + logit.sigmoid()) / 2
 
 
 class Sampled:

@@ -11,6 +11,7 @@ from secateurs.graph._trace import free_attention, masked_run, trace
 from secateurs.graph._wholes import WHOLES
 from secateurs.graph.model._arguments import arguments_of
 from secateurs.graph.model._inputs import rebuild_inputs
+from secateurs.graph.model._look import Look, look
 from secateurs.graph.model._outputs import Outputs, handed_on, tensors_in
 from secateurs.graph.model._resize import batch_in, resized
 from secateurs.graph.model._structure import map_tensors
@@ -33,6 +34,7 @@ __all__ = [
     "Graph",
     "Kind",
     "LabelMode",
+    "Look",
     "Member",
     "Operations",
     "Outputs",
@@ -47,6 +49,7 @@ __all__ = [
     "from_data",
     "handed_on",
     "is_positive",
+    "look",
     "map_tensors",
     "masked_run",
     "module_at",

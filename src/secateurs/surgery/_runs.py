@@ -82,17 +82,20 @@ class Runs:
 
     def of_dense(self) -> Outputs:
         """What the dense model returns."""
-        with untouched(self.dense, self.example):
+        with untouched(self.dense, self.example, proof=True):
             return self._outputs("the dense model", self.dense, "Call the model on this example yourself.")
 
     def of_cut(self) -> Outputs:
         """What the cut model returns."""
-        with untouched(self.cut, self.example):
+        with untouched(self.cut, self.example, proof=True):
             return self._outputs("the cut model", self.cut, _SIZES)
 
     def of_masked(self) -> tuple[Outputs, set[torch.dtype]]:
         """What the dense model returns as if cut, and the floating types that it computed in."""
-        with untouched(self.dense, self.example), masked_run(self.dense, self.graph, self.plan.removed) as mode:
+        with (
+            untouched(self.dense, self.example, proof=True),
+            masked_run(self.dense, self.graph, self.plan.removed) as mode,
+        ):
             given = self._outputs("the masked dense model", self.dense, _SIZES)
         promised, internal = given.promised, tuple(mode.kept_part(tensor) for tensor in given.internal)
         if self.graph.free_outputs:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from secateurs.graph.model._look import looking
 from secateurs.graph.model._structure import is_object, parts_of
 from secateurs.graph.model._tensors import follow_ties, modules_of
 
@@ -21,8 +22,11 @@ __all__ = ["untouched"]
 
 
 @contextmanager
-def untouched(model: nn.Module, arguments: Any = (), *, copy_buffers: bool = True) -> Iterator[None]:
-    """Evaluation mode, no gradients, code as it is written, and afterwards everything as before.
+def untouched(
+    model: nn.Module, arguments: Any = (), *, copy_buffers: bool = True, proof: bool = False
+) -> Iterator[None]:
+    """Evaluation mode, no gradients, code as it is written, and afterwards everything as before. Parts of the model
+    that decide for themselves whether to run all do.
 
     That is: every module, flag and random state; what lists, dicts, sets and objects in attributes hold (where code
     may cache tensors); random generators and plain tensors that they hold. Compiled parts run uncompiled. Buffers are
@@ -32,6 +36,7 @@ def untouched(model: nn.Module, arguments: Any = (), *, copy_buffers: bool = Tru
         model: the module to run.
         arguments: what it is called with, looked after in the same way.
         copy_buffers: not needed where the caller puts other tensors in the place of all of them.
+        proof: such parts do not only run, but all have a say in the outputs.
     """
     modules = list(modules_of(model).values())
     before = [(module, dict(vars(module))) for module in modules]
@@ -41,6 +46,7 @@ def untouched(model: nn.Module, arguments: Any = (), *, copy_buffers: bool = Tru
         stack.callback(held.restore)
         stack.enter_context(_random_states())
         stack.enter_context(_plain_code())
+        stack.enter_context(looking("proof" if proof else "all"))
         if copy_buffers:
             _copy_buffers(modules)
         for module in modules:
