@@ -1,6 +1,6 @@
 """Secateurs cuts trained PyTorch networks down to what they need, and proves that the cut is right."""
 
-from secateurs import criteria, dynamic, eigen, models, sparsity
+from secateurs import callbacks, criteria, dynamic, eigen, models, sparsity
 from secateurs._errors import (
     BudgetError,
     CheckpointWarning,
@@ -17,6 +17,7 @@ from secateurs._errors import (
 )
 from secateurs._version import __version__
 from secateurs.cost import Latency, TrainingCost, cost, latency, training_cost
+from secateurs.export import Exported, export
 from secateurs.graph import Axis, Cost, Graph, Member, Plan, trace
 from secateurs.selection import select
 from secateurs.surgery import (
@@ -40,6 +41,7 @@ __all__ = [
     "ConfigError",
     "Cost",
     "DataError",
+    "Exported",
     "FileError",
     "Graph",
     "GraphError",
@@ -59,10 +61,12 @@ __all__ = [
     "WrapperWarning",
     "__version__",
     "apply",
+    "callbacks",
     "cost",
     "criteria",
     "dynamic",
     "eigen",
+    "export",
     "kept_inputs",
     "latency",
     "load",
