@@ -97,7 +97,7 @@ def without_times(value: Any) -> Any:
 def essence(path: Path) -> dict[str, Any]:
     """Every file of a run directory: weights, plans and the recipe byte by byte, JSON without times."""
     found: dict[str, Any] = {}
-    for file in sorted(file for file in path.rglob("*") if file.is_file() and file.suffix != ".png"):
+    for file in sorted(file for file in path.rglob("*") if file.is_file() and file.suffix not in (".png", ".html")):
         name = str(file.relative_to(path))
         if file.name == "metrics.jsonl":
             found[name] = [without_times(json.loads(line)) for line in file.read_text().splitlines()]

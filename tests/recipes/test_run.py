@@ -31,7 +31,7 @@ def test_the_run_directory_is_as_designed(finished: Path) -> None:
     stages |= {"02-retrain": {"model.safetensors"}, "03-measure": set()}
     wanted = {f"stages/{stage}/{name}" for stage, names in stages.items() for name in (*names, "metrics.json")}
     wanted |= {"config.yaml", "graph.json", "run.json", "metrics.jsonl", "split.safetensors"}
-    wanted |= {"plots/training.png", "plots/kept.png"}
+    wanted |= {"plots/training.png", "plots/kept.png", "report.html"}
     assert files == wanted
 
 

@@ -8,7 +8,7 @@ import typer
 
 from secateurs._errors import Interrupted, RankError, SecateursError
 from secateurs._process_group import record_failure
-from secateurs.cli import _convert, _export, _listing, _network, _plot, _runs, _study, _sweep
+from secateurs.cli import _convert, _export, _listing, _network, _plot, _report, _runs, _study, _sweep
 from secateurs.cli._console import complain
 
 __all__ = ["main"]
@@ -37,7 +37,7 @@ def _options(
     pass
 
 
-for _module in (_study, _sweep, _network, _export, _runs, _plot, _listing, _convert):
+for _module in (_study, _sweep, _network, _export, _runs, _plot, _report, _listing, _convert):
     _module.register(app)
 
 

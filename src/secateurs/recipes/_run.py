@@ -16,7 +16,7 @@ from secateurs.recipes._config import Recipe
 from secateurs.recipes._directory import RunDirectory, reason_of, unless_full
 from secateurs.recipes._environment import commit, environment, versions
 from secateurs.recipes._part import Part
-from secateurs.recipes._pictures import draw_run
+from secateurs.recipes._pictures import draw_run, report_on
 from secateurs.recipes._session import Session, open_session
 from secateurs.recipes._summary import summarise
 from secateurs.recipes._tracked import tracked, tracking_facts
@@ -76,6 +76,7 @@ def run_once(recipe: Recipe, out: Path, options: RunOptions, part: Part) -> dict
             with tracked(session):
                 _carry_out(session)
             directory.end("finished")
+        report_on(directory.path, options.notify)
     return directory.state
 
 

@@ -38,6 +38,11 @@ class Merit:
         """Its key in the results of stages."""
         return f"test_{self.name}"
 
+    @property
+    def word(self) -> str:
+        """What it is called within a sentence."""
+        return self.title.partition(",")[0]
+
     def of_epoch(self, row: Mapping[str, Any], source: str) -> float | None:
         """What people read of `train` or `validation` images in a row of metrics.jsonl."""
         value = row.get(f"{source}_{self.epoch_key}")
