@@ -28,6 +28,7 @@ class Rotation:
         fixed: whether the rotations ask for no gradients.
         before: cost of one image before.
         cost: after.
+        directions: how many there were of inputs and outputs of all layers that could be rotated, and are left.
     """
 
     name: ClassVar[str] = "rotation"
@@ -35,6 +36,7 @@ class Rotation:
     fixed: bool
     before: Cost
     cost: Cost
+    directions: tuple[int, int]
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads."""
@@ -43,6 +45,7 @@ class Rotation:
             "fixed": self.fixed,
             "before": self.before.to_json(),
             "cost": self.cost.to_json(),
+            "directions": list(self.directions),
         }
 
     @classmethod
@@ -58,7 +61,8 @@ class Rotation:
         if type(content["fixed"]) is not bool:
             raise ValueError(f"`fixed` of type {type(content['fixed']).__name__}")
         before, cost = Cost.from_json(content["before"]), Cost.from_json(content["cost"])
-        return cls(layers=layers, fixed=content["fixed"], before=before, cost=cost)
+        were, left = content.get("directions", (0, 0))  # not in files from before they were counted
+        return cls(layers=layers, fixed=content["fixed"], before=before, cost=cost, directions=(int(were), int(left)))
 
     @torch.inference_mode(False)
     def carry_out(self, model: nn.Module) -> None:

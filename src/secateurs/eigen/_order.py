@@ -26,6 +26,11 @@ class Kept:
     rows: tuple[int, ...]
     widths: Widths | None
 
+    @property
+    def directions(self) -> int:
+        """How many stay."""
+        return len(self.columns) + len(self.rows)
+
 
 def choose(
     candidates: Sequence[Candidate],

@@ -112,7 +112,8 @@ def rotate_and_prove(
         put(small, module, made)
     after = cost(small, example.args, example.kwargs)
     layers = {path: widths for path, (_, widths) in left.items()}
-    change = Rotation(layers=layers, fixed=fixed, before=before, cost=after)
+    directions = sum(sum(places[path].directions) for path in kept), sum(own.directions for own in kept.values())
+    change = Rotation(layers=layers, fixed=fixed, before=before, cost=after, directions=directions)
     record(small, change)
     return small, change, error
 

@@ -1,6 +1,6 @@
 """The stage `eigen`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -16,6 +16,7 @@ from secateurs.recipes._figures import figures
 from secateurs.recipes._section import STRICT, Count, Name, Ratio
 from secateurs.recipes._seeds import stage_seed
 from secateurs.recipes.stages._base import Masking, StageType, Step
+from secateurs.recipes.stages._stop import StopSection, reason_to_stop
 from secateurs.surgery import copy_model, record
 
 if TYPE_CHECKING:
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
 __all__ = ["ROTATION_FILE", "EigenStage"]
 
 ROTATION_FILE = "rotation.json"
+_KEPT: Mapping[str, Any] = {"verified": 0.0, "layers": {}}
+"""Of a cut that is left out."""
 
 
 class EigenStage(StageType, BaseModel):
     """Cut in the eigenbasis of the Fisher matrix's Kronecker factors: layers become bottlenecks, outer widths stay.
 
-    In a `repeat`, with training between, bottlenecks are cut further and never nest. The published settings are 7 times
-    a ratio of 0.5 with `limit: 0.5`, or once with `limit: 0.95`. Source: Wang et al., EigenDamage, 2019.
+    In a `repeat`, with training between, bottlenecks are cut further and never nest. The published settings are
+    `remove: {units: 0.5}`, `order: importance` and `limit: 0.5`, 7 times, or once with `limit: 0.95`. Source: Wang et
+    al., EigenDamage, 2019.
     """
 
     model_config = STRICT
@@ -38,8 +42,9 @@ class EigenStage(StageType, BaseModel):
     masking: ClassVar[Masking] = "refuses"
     type: Literal["eigen"]
     name: Name | None = None
-    remove: dict[Literal["macs", "params", "bytes"], Ratio] = Field(min_length=1)
-    """Fraction to remove of each, from the model as this stage finds it; rotations are counted."""
+    remove: dict[Literal["macs", "params", "bytes", "units"], Ratio] = Field(min_length=1)
+    """Fraction to remove of each, from the model as this stage finds it; rotations are counted. `units` are directions
+    of all layers that take part (`prune_ratio`)."""
     images: Count | None = None
     """Training images to look at, in whole batches; None for all."""
     fisher: Literal["true", "sampled", "empirical"] = "true"
@@ -53,6 +58,9 @@ class EigenStage(StageType, BaseModel):
     """Added to both factors."""
     limit: Ratio = 0.95
     """Largest fraction of the directions of one side of a layer that goes (`prune_ratio_limit`)."""
+    order: Literal["cost", "importance"] = "cost"
+    """As little importance as possible goes for what is saved; or the least important directions, one threshold for all
+    layers, as published."""
     normalize: bool = False
     """Divide importances by their sum over the layer."""
     ekfac: bool = False
@@ -65,6 +73,8 @@ class EigenStage(StageType, BaseModel):
     """Multiply a rotation into the layer between where that is cheaper."""
     protect: tuple[str, ...] = ()
     """Patterns of layers that stay whole."""
+    stop: StopSection | None = None
+    """When cuts have gone far enough: this one is then left out."""
     verify: bool = True
     """Prove that the bottlenecks compute what the layers compute with the weights that are left."""
 
@@ -76,17 +86,28 @@ class EigenStage(StageType, BaseModel):
     def run(self, session: "Session", step: Step) -> dict[str, Any]:
         """Measure, rotate, cut, prove; the results for run.json."""
         before = figures(session, session.model)
+        asked = {str(name): ratio for name, ratio in self.remove.items()}
+        stopped = None if self.stop is None else reason_to_stop(session, step, self.stop, before)
+        if stopped is not None:
+            session.save_model(step)
+            nothing = dict.fromkeys(asked, 0.0)
+            return {
+                "before": before,
+                "after": before,
+                "asked": nothing,
+                "removed": nothing,
+                **_KEPT,
+                "stopped": stopped,
+            }
         model, change, error = self._rotated(session, step)
         session.model = model
         write_json(session.directory.folder(step.name) / ROTATION_FILE, change.to_json())
         session.save_model(step)
-        names = ("macs", "params", "bytes")
-        pairs = {name: (getattr(change.before, name), getattr(change.cost, name)) for name in names}
         return {
             "before": before,
             "after": figures(session, session.model),
-            "asked": {str(name): ratio for name, ratio in self.remove.items()},
-            "removed": {name: 1 - after / dense for name, (dense, after) in pairs.items()},
+            "asked": asked,
+            "removed": _removed(change),
             "verified": error,
             "layers": {path: asdict(widths) for path, widths in change.layers.items()},
         }
@@ -126,12 +147,20 @@ class EigenStage(StageType, BaseModel):
         return EigenOptions(
             factors=factors,
             limit=self.limit,
+            order=self.order,
             normalize=self.normalize,
             ekfac=self.ekfac,
             method=self.method,
             rotations=self.rotations,
             fold=self.fold,
         )
+
+
+def _removed(change: Rotation) -> dict[str, float]:
+    """Fractions of the model as it was."""
+    pairs = {name: (getattr(change.before, name), getattr(change.cost, name)) for name in ("macs", "params", "bytes")}
+    pairs["units"] = change.directions
+    return {name: 1 - after / dense if dense else 0.0 for name, (dense, after) in pairs.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
