@@ -13,7 +13,7 @@ import pytest
 
 from secateurs import SecateursError
 from secateurs.recipes import RunOptions, run
-from secateurs.recipes._lock import LOCK_FILE, _Owner, locked
+from secateurs.recipes._lock import LOCK_FILE, _Owner, locked, unlock_elsewhere
 from tests.recipes._studies import TRAIN, recipe
 
 HOLD = """
@@ -128,3 +128,14 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     os.close(write)
     os.waitpid(child, 0)
     os.close(read)
+
+
+def test_the_lock_of_a_machine_that_is_gone_can_be_deleted_and_no_other(tmp_path: Path) -> None:
+    file = tmp_path / LOCK_FILE
+    file.write_text(json.dumps({"pid": 1, "host": "another", "started": ""}))
+    assert unlock_elsewhere(tmp_path)
+    assert not file.exists()
+    assert not unlock_elsewhere(tmp_path)
+    with locked(tmp_path, print):
+        assert not unlock_elsewhere(tmp_path)
+        assert file.exists()

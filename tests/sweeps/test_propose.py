@@ -1,13 +1,14 @@
 """What is proposed follows from the seed, the number and the trials before; no values come twice."""
 
 import json
+import statistics
 from typing import Any
 
 import pytest
 
 from secateurs.sweeps import Sweep
 from secateurs.sweeps._propose import propose
-from secateurs.sweeps._trial import Trial, TrialRun
+from secateurs.sweeps._trial import RunStatus, Trial, TrialRun
 from tests.sweeps._sweeps import sweep
 
 SPACE = {
@@ -23,7 +24,7 @@ SPACE = {
 def judged(number: int, values: dict[str, Any]) -> Trial:
     """The trial with a result: the nearer the rate to 0.1, the better."""
     figures = {"validation_accuracy": 1.0 - abs(values["stages.0.lr"] - 0.1), "macs": values["stages.0.epochs"]}
-    status = "failed" if number % 7 == 3 else "stopped" if number % 7 == 5 else "finished"
+    status: RunStatus = "failed" if number % 7 == 3 else "stopped" if number % 7 == 5 else "finished"
     run = TrialRun(
         seed=0, path=f"{number}/0", status=status, figures=figures if status == "finished" else {}, epoch=1, value=0.5
     )
@@ -54,7 +55,7 @@ def test_optuna_comes_nearer_to_the_best_than_chance() -> None:
     def nearest(search: str) -> float:
         made = sweep(search=search, trials=40, startup=8, space={**SPACE, "kind": [1, 2]})
         rates = [trial.values["stages.0.lr"] for trial in proposals(made, 40)[20:]]
-        return sum(abs(rate - 0.1) for rate in rates) / len(rates)
+        return statistics.fmean(abs(rate - 0.1) for rate in rates)
 
     assert nearest("optuna") < 0.7 * nearest("random")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from secateurs._errors import ConfigError
 from secateurs.sweeps._propose import propose
-from secateurs.sweeps._space import Choices, Range, changes, draw, grid_values
+from secateurs.sweeps._space import Choices, Dimension, Range, changes, draw, grid_values
 from secateurs.sweeps._trial import Trial
 from tests.sweeps._sweeps import sweep
 
@@ -72,7 +72,7 @@ def test_whole_numbers_stay_whole_on_a_logarithmic_scale() -> None:
 def test_named_choices_set_several_keys() -> None:
     both = Choices(choices={"small": {"model.name": "mlp", "batches.size": 8}, "as_is": {}})
     assert grid_values("network", both) == ("small", "as_is")
-    space = {"network": both, "seed": (1, 2)}
+    space: dict[str, Dimension] = {"network": both, "seed": (1, 2)}
     assert changes(space, {"network": "small", "seed": 2}) == {"model.name": "mlp", "batches.size": 8, "seed": 2}
     assert changes(space, {"network": "as_is", "seed": 1}) == {"seed": 1}
     assert draw(both, random.Random(0)) in both.choices

@@ -5,7 +5,7 @@ from secateurs.recipes._config import Recipe, parse, schema
 from secateurs.recipes._directory import check_directory, read_state, reason_of
 from secateurs.recipes._for_data import data_choices
 from secateurs.recipes._left import Left, left_by
-from secateurs.recipes._lock import is_held, locked
+from secateurs.recipes._lock import is_held, locked, unlock_elsewhere
 from secateurs.recipes._model import build_model, call_factory, import_factory, load_weights
 from secateurs.recipes._overrides import override, parse_override
 from secateurs.recipes._pictures import draw_study
@@ -55,6 +55,7 @@ __all__ = [
     "setting",
     "speaks",
     "take_over",
+    "unlock_elsewhere",
     "validate",
     "weights_file",
 ]

@@ -18,7 +18,7 @@ try:
 except ImportError:  # not a POSIX system: what the file says must do
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["LOCK_FILE", "is_held", "locked"]
+__all__ = ["LOCK_FILE", "is_held", "locked", "unlock_elsewhere"]
 
 LOCK_FILE = ".lock"
 
@@ -96,6 +96,21 @@ def is_held(folder: Path) -> bool:
     if owner.host != _Owner.here().host:
         return True
     return owner.started == _started(owner.pid) if owner.started else _answers(owner.pid)
+
+
+def unlock_elsewhere(folder: Path) -> bool:
+    """Delete a lock whose owner is on another machine; whoever calls this knows that machine to be gone.
+
+    One of this machine's is left alone: its owner can be looked for. Returns whether there was anything to delete.
+    """
+    file = folder / LOCK_FILE
+    try:
+        elsewhere = _Owner(**json.loads(file.read_text(encoding="utf-8"))).host != socket.gethostname()
+        if elsewhere:
+            file.unlink()
+    except (OSError, ValueError, TypeError):
+        return False
+    return elsewhere
 
 
 def _answers(pid: int) -> bool:

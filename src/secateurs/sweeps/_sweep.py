@@ -10,7 +10,7 @@ from typing import Any
 
 from secateurs._errors import ConfigError, SecateursError
 from secateurs._signals import interruptible
-from secateurs.recipes import Recipe, draw_study, locked, reason_of
+from secateurs.recipes import Recipe, draw_study, locked, reason_of, unlock_elsewhere
 from secateurs.sweeps._config import Sweep
 from secateurs.sweeps._figures import said
 from secateurs.sweeps._job import Job, Outcome
@@ -245,6 +245,8 @@ class _Course:
         error = outcome.error or "an unknown cause"
         if outcome.status == "lost" and self._workers.lost_machine(run.path):
             self._losses[run.path] = self._losses.get(run.path, 0) + 1
+            if unlock_elsewhere(self._state.home / run.path):
+                self._options.notify(f"{run.path}: the lock of the machine that is gone is deleted")
             if self._losses[run.path] <= _LOSSES:
                 return replace(run, status="waiting")
         errors = (*run.errors, error)
