@@ -32,7 +32,7 @@ def changed(**values: Any) -> Recipe:
 def test_every_training_and_data_option_is_an_option_of_a_recipe() -> None:
     definitions = schema()["$defs"]
     training = {field.name for field in fields(TrainOptions)} - {"seed", "device"}
-    assert training | {"type", "name"} == set(definitions["TrainStage"]["properties"])
+    assert training | {"type", "name", "regularise", "distil"} == set(definitions["TrainStage"]["properties"])
     assert {field.name for field in fields(DataOptions)} == set(definitions["DataSection"]["properties"])
 
 

@@ -18,7 +18,7 @@ from secateurs.recipes._plain import check_plain
 from secateurs.recipes._section import STRICT, STRICT_DATACLASS, Count, Name, SaysWhere
 from secateurs.recipes._validate import validate
 from secateurs.recipes.objectives import ObjectiveName
-from secateurs.recipes.stages import PruneStage, Stage, TrainStage, expand
+from secateurs.recipes.stages import PruneStage, Stage, TrainStage, expand, first_loss
 from secateurs.recipes.trackers import TrackerName, TrackersSection
 
 __all__ = ["BatchesSection", "DataSection", "ModelSection", "Recipe", "parse", "schema"]
@@ -153,6 +153,17 @@ class Recipe(BaseModel):
             if masking == "refuses" and masked:
                 raise ValueError(f"a stage `compact` before {step.name}, which cannot cut around masks")
             masked = masking == "makes" or (masked and masking != "cuts")
+        return self
+
+    @model_validator(mode="after")
+    def _teachers_fit(self) -> Self:
+        steps = expand(self.stages)
+        for step in steps:
+            distil = step.stage.distil if isinstance(step.stage, TrainStage) else None
+            if distil is not None and self.purpose != "classification":
+                raise ValueError(f"no `distil` in {step.name}, because {self.purpose!r} has no scores of classes")
+            if distil is not None and distil.teacher is None and first_loss(steps[: step.index]) is None:
+                raise ValueError(f"a stage that cuts before {step.name}, or `distil.teacher`")
         return self
 
     @property

@@ -1,7 +1,8 @@
 """The live objects of one run: data, device, and the model as the stages have left it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -106,6 +107,12 @@ class Session:
         # What a stage wrote has every plan since the dense network in it, also those of the weights it began with.
         model = changed[-1].stage.restore(self, changed[-1], first.dense()) if changed else first.build()
         return model.to(self.device)
+
+    def other(self, weights: Path) -> nn.Module:
+        """The network that the recipe names, with other weights: those of a file, or what a run has left."""
+        first = _first(self.recipe, self.splits, self.device)
+        section = first.section.model_copy(update={"weights": weights})
+        return replace(first, section=section).build().to(self.device)
 
     def restored_masks(self, count: int) -> UnitMasks | None:
         """The masks in force after the first `count` stages."""

@@ -55,6 +55,7 @@ class Groups:
             cure = "Take another penalty, or other kinds of axes; print(graph) lists all axes."
             raise PlanError(type(graph.model).__name__, wanted="parameters to draw to zero", got="none", cure=cure)
         self.number = int(starts[-1])
+        self.parts = [group.size for group in groups]
         self._dims = _dims([member for _, member in members])
         self._parameters: dict[str, Tensor] = {path: graph.tensor(path) for path in self._dims}
         widths = {place: graph.shapes[place[0]][place[1]] for place in self._places}

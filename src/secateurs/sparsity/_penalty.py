@@ -48,6 +48,12 @@ class Penalty:
         """The norm of each group [number], axis by axis in the order of the graph."""
         return self._groups.norms()
 
+    def small_units(self, ratio: float = 0.1) -> float:
+        """The fraction of groups with a norm below `ratio` times the largest of their axis; waits for the device."""
+        parts = self._groups.norms().split(self._groups.parts)
+        small = sum(int((part < ratio * part.max()).sum()) for part in parts)
+        return small / self._groups.number
+
     def add_gradients(self, step: int = 0) -> None:
         """Add the gradients of the term to those of the parameters; where a group is zero, its is zero.
 

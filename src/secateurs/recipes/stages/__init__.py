@@ -1,6 +1,7 @@
 """What is done in a run: one file for each type of stage, and the table of them."""
 
 from secateurs.recipes.stages._base import CHECKPOINT_FILE, MODEL_FILE, StageType, Step
+from secateurs.recipes.stages._distil_section import first_loss
 from secateurs.recipes.stages._mask_section import MASKS_FILE
 from secateurs.recipes.stages._measure import MeasureStage
 from secateurs.recipes.stages._prune import CriterionSection, PruneStage
@@ -20,4 +21,5 @@ __all__ = [
     "Step",
     "TrainStage",
     "expand",
+    "first_loss",
 ]

@@ -84,15 +84,16 @@ class FinetunePruneStage(BaseModel):
 
     def _before(self, total: int) -> TrainStage:
         # What is cut is where this training ends; `keep: best` chooses among networks that are cut.
-        stage = replace(self.train.part(0, self._first, self._first if self.restarts else total), keep="last")
+        whole = self._first if self.restarts else total
+        stage = replace(self.train.part(0, self._first, whole, after=False), keep="last")
         if self.when == "static":
             return stage
         return replace(stage, gap_patience=self.adaptive.epochs, gap_epoch=self.adaptive.since)
 
     def _after(self, total: int) -> TrainStage:
         if self.when == "adaptive":
-            counts, restarts, plain = self.budget, self.restarts, self.train.plain
+            counts, restarts, plain = self.budget, self.restarts, self.train.plain | {"regularise": None}
             return TrainOnStage(type="train", epochs=self.finetune_budget, counts=counts, restarts=restarts, **plain)
         if self.restarts:
-            return self.train.part(0, total - self._first, total - self._first)
-        return self.train.part(self._first, total, total)
+            return self.train.part(0, total - self._first, total - self._first, before=False)
+        return self.train.part(self._first, total, total, before=False)

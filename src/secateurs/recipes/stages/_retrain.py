@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from pydantic.json_schema import SkipJsonSchema
 
 from secateurs.recipes._section import STRICT_DATACLASS, SaysWhere
+from secateurs.recipes.stages._guidance import Guidance
 from secateurs.recipes.stages._train import TrainStage
 from secateurs.training import TrainOptions
 
@@ -16,8 +17,8 @@ __all__ = ["RetrainSection"]
 
 # Inherits, so that every option of the training room is an option here, with nothing said twice.
 @checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
-class RetrainSection(SaysWhere, TrainOptions):
-    """Every option of `TrainOptions`; epochs, rate and patience are by default those of the published study."""
+class RetrainSection(SaysWhere, Guidance, TrainOptions):
+    """Every option of `train`; epochs, rate and patience are by default those of the published study."""
 
     epochs: int = 150
     lr: float = 0.01
@@ -27,7 +28,7 @@ class RetrainSection(SaysWhere, TrainOptions):
 
     def stage(self) -> TrainStage:
         """The training as a stage."""
-        plain = {option.name: getattr(self, option.name) for option in fields(TrainOptions)}
+        plain = {option.name: getattr(self, option.name) for option in fields(TrainOptions)} | self.guidance
         return TrainStage(
             type="train", **{name: value for name, value in plain.items() if name not in ("seed", "device")}
         )

@@ -9,6 +9,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor
 
+from secateurs._errors import ConfigError
 from secateurs.graph import trace
 from secateurs.masks import EdgePopupMasks, ScoreInit, UnitMasks, apply_masks
 from secateurs.recipes._section import STRICT_DATACLASS
@@ -44,6 +45,15 @@ class ScoresStage(TrainStage):
 
     through: Literal["unit", "weight"] = "unit"
     """`unit` gives every score of a unit the gradient of the unit; `weight` that of its own weight: an ablation."""
+
+    def check(self) -> None:
+        """As for training; and weights, which stay as they are, have no penalty."""
+        super().check()
+        if self.regularise is not None:
+            cure = "Leave it out here, or train weights with it first."
+            raise ConfigError(
+                f"{self.name or self.type}.regularise", wanted="none", got=self.regularise.kind, cure=cure
+            )
 
     def describe(self) -> str:
         """The stage in a few words."""

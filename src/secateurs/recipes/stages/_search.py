@@ -70,6 +70,12 @@ class SearchStage(StageType, BaseModel):
             raise ValueError("`levels` that ascend")
         return self
 
+    @model_validator(mode="after")
+    def _trains_after_its_cuts(self) -> Self:
+        if self.train.regularise is not None:
+            raise ValueError("no `train.regularise`, because probes train after their cuts; put it in the stage before")
+        return self
+
     @property
     def epochs(self) -> int:
         """Those that all probes train together, at most."""

@@ -131,20 +131,23 @@ class Probes:
         def note(_record: EpochRecord) -> None:
             session.directory.tick(self.step.name)
 
-        result = train(
-            model,
-            session.training_batches(self.step, channels_last=options.channels_last),
-            options,
-            validation=session.evaluation_batches(validation),
-            checkpoint=CheckpointOptions(
-                path=folder / CHECKPOINT_FILE,
-                minutes=session.checkpoint_minutes,
-                stage=f"{self.step.name} probe {level:g}",
-            ),
-            objective=session.objective.training(label_smoothing=options.label_smoothing),
-            on_epoch=note,
-            progress=session.part.progress,
-        )
+        plain = session.objective.training(label_smoothing=options.label_smoothing)
+        # The teacher is the network before this cut.
+        with self.train.guided(session, self.step, plain, student=model, teacher=self.graph.model) as objective:
+            result = train(
+                model,
+                session.training_batches(self.step, channels_last=options.channels_last),
+                options,
+                validation=session.evaluation_batches(validation),
+                checkpoint=CheckpointOptions(
+                    path=folder / CHECKPOINT_FILE,
+                    minutes=session.checkpoint_minutes,
+                    stage=f"{self.step.name} probe {level:g}",
+                ),
+                objective=objective,
+                on_epoch=note,
+                progress=session.part.progress,
+            )
         return result.history
 
     def _figures(self, result: Result, epochs: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from secateurs.recipes._handover import hand_on, held_optimizer
 from secateurs.recipes._section import STRICT_DATACLASS, Name, SaysWhere
 from secateurs.recipes._seeds import stage_seed
 from secateurs.recipes.stages._base import CHECKPOINT_FILE, StageType, Step
+from secateurs.recipes.stages._guidance import Guidance, check_guidance
 from secateurs.training import CheckpointOptions, EpochRecord, Objective, TrainOptions, make_optimizer, train
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ __all__ = ["TrainStage"]
 
 # Inherits, so that every option of the training room is an option of the stage, with nothing said twice.
 @checked_dataclass(frozen=True, kw_only=True, config=STRICT_DATACLASS)
-class TrainStage(SaysWhere, StageType, TrainOptions):
-    """Train the model: every option of `TrainOptions`; `seed` and `device` come from the recipe."""
+class TrainStage(SaysWhere, StageType, Guidance, TrainOptions):
+    """Train the model: every option of `TrainOptions`, and what guides it; `seed` and `device` come from the recipe."""
 
     type: Literal["train"]
     name: Name | None = None
@@ -38,6 +39,10 @@ class TrainStage(SaysWhere, StageType, TrainOptions):
     def describe(self) -> str:
         """The stage in a few words."""
         return f"train {self.epochs} epochs, {self.optimizer}, lr {self.lr:g}"
+
+    def check(self) -> None:
+        """What guides the training is there, and can be done."""
+        check_guidance(self, self.name or self.type)
 
     def options(self, *, seed: int, device: str) -> TrainOptions:
         """The training options of this stage in a run with that seed on that device."""
@@ -61,7 +66,11 @@ class TrainStage(SaysWhere, StageType, TrainOptions):
             directory.tick(step.name)
 
         options = self.options_in(session, step)
-        with self.prepared(session, step) as batches:
+        penalty = self.penalty_in(session, step)
+        with (
+            self.prepared(session, step) as batches,
+            self.guided(session, step, self.objective_in(session), penalty=penalty) as objective,
+        ):
             result = train(
                 session.model,
                 batches,
@@ -73,7 +82,7 @@ class TrainStage(SaysWhere, StageType, TrainOptions):
                     stage=step.name,
                 ),
                 optimizer=held_optimizer(session, step),
-                objective=self.objective_in(session),
+                objective=objective,
                 on_epoch=log,
                 progress=session.part.progress,
             )
@@ -90,6 +99,7 @@ class TrainStage(SaysWhere, StageType, TrainOptions):
             **({"kept_epoch": result.kept_epoch} if options.keep == "best" else {}),
             **session.objective.learned(result.history[result.kept_epoch]),
             **{name: value for name, value in judged.items() if name != "test_images"},
+            **({} if penalty is None else {"small_units": penalty.small_units()}),
             **self.results(session),
         }
 

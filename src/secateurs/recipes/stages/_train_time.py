@@ -74,7 +74,7 @@ class TrainTimeStage(BaseModel):
             if first:
                 yield self._cut()
             part = (0, end - first, end - first) if self.restarts else (first, end, self.total_epochs)
-            stage = self.train.part(*part)
+            stage = self.train.part(*part, before=end < self.total_epochs, after=first > 0)
             # Cuts come at set epochs, of the network as it then is.
             yield stage if end == self.total_epochs else replace(stage, keep="last")
 
