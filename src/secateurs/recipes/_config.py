@@ -18,7 +18,7 @@ from secateurs.recipes._plain import check_plain
 from secateurs.recipes._section import STRICT, STRICT_DATACLASS, Count, Name, SaysWhere
 from secateurs.recipes._validate import validate
 from secateurs.recipes.objectives import ObjectiveName
-from secateurs.recipes.stages import PruneStage, Stage, TrainStage, expand, first_loss
+from secateurs.recipes.stages import HoldStage, PruneStage, Stage, TrainStage, expand, first_loss
 from secateurs.recipes.trackers import TrackerName, TrackersSection
 
 __all__ = ["BatchesSection", "DataSection", "ModelSection", "Recipe", "parse", "schema"]
@@ -115,6 +115,9 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _stops_fit(self) -> Self:
         for step in expand(self.stages):
+            holds = isinstance(step.stage, HoldStage) and step.stage.accuracy_drop is not None
+            if holds and self.purpose != "classification":
+                raise ValueError(f"`hold.worsening`, because {self.purpose!r} knows no accuracy to drop")
             stop = step.stage.stop if isinstance(step.stage, PruneStage) else None
             if stop is not None and stop.accuracy_drop is not None and self.purpose != "classification":
                 raise ValueError(f"`stop.worsening` in {step.name}, because {self.purpose!r} knows no accuracy to drop")
@@ -137,6 +140,8 @@ class Recipe(BaseModel):
                     raise ValueError(f"a train stage before {step.name}, because its keep_optimizer is true")
                 held = held if stage.keep_optimizer else None
                 handed = held
+            elif isinstance(stage, HoldStage):
+                held = handed = None
             elif isinstance(stage, TrainStage):
                 if handed not in (None, stage.optimizer):
                     raise ValueError(f"optimizer {handed!r} in {step.name} too, because keep_optimizer is true")

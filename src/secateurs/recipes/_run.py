@@ -21,7 +21,7 @@ from secateurs.recipes._session import Session, open_session
 from secateurs.recipes._summary import summarise
 from secateurs.recipes._tracked import tracked, tracking_facts
 from secateurs.recipes._weights import trained_on
-from secateurs.recipes.stages import CHECKPOINT_FILE, Step
+from secateurs.recipes.stages import CHECKPOINT_FILE, Step, left_out
 from secateurs.training import remove_checkpoint
 
 __all__ = ["RunOptions", "run_once"]
@@ -148,8 +148,9 @@ def _carry_out(session: Session) -> None:
         session.notify(f"{step.name}: {step.stage.describe()}")
         directory.start_step(step.name)
         with session.part.progress.stage(session.part.name, step.name):
-            results = step.stage.run(session, step)
-            if step.stage.changes:
+            reason = left_out(session, step)
+            results = {"left_out": reason} if reason is not None else step.stage.run(session, step)
+            if step.stage.changes and reason is None:
                 session.save_pictures(step)
             directory.finish_step(step.name, results)
         _close(session, step)

@@ -29,7 +29,7 @@ from secateurs.recipes._first_model import FirstModel
 from secateurs.recipes._part import Part
 from secateurs.recipes._seeds import stage_seed
 from secateurs.recipes.objectives import PICTURES_FILE, Purpose, open_objective
-from secateurs.recipes.stages import MASKS_FILE, MODEL_FILE, Step, expand
+from secateurs.recipes.stages import MASKS_FILE, MODEL_FILE, Step, expand, left_out
 from secateurs.surgery import save
 from secateurs.training import resolve_device
 
@@ -103,7 +103,7 @@ class Session:
     def restored(self, count: int) -> nn.Module:
         """The model as the first `count` stages left it, from the files alone."""
         first = _first(self.recipe, self.splits, self.device)
-        changed = [step for step in self.steps[:count] if step.stage.changes]
+        changed = [step for step in self.steps[:count] if step.stage.changes and left_out(self, step) is None]
         # What a stage wrote has every plan since the dense network in it, also those of the weights it began with.
         model = changed[-1].stage.restore(self, changed[-1], first.dense()) if changed else first.build()
         return model.to(self.device)

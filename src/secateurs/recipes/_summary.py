@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from secateurs.recipes.stages import Step
+from secateurs.recipes.stages import Step, undone
 
 __all__ = ["summarise"]
 
@@ -13,11 +13,13 @@ def summarise(steps: Sequence[Step], results: Mapping[str, Mapping[str, Any]]) -
     """The `summary` of run.json from the results of all stages, by stage name.
 
     `before` is the model at the first stage that cuts (None without one), `after` the last measurement. `asked` and
-    `removed` are fractions of the model before the first cut: two cuts of a half remove three quarters.
+    `removed` are fractions of the model before the first cut: two cuts of a half remove three quarters. Cuts that were
+    undone or left out do not count.
     """
     last = [step for step in steps if step.stage.measures][-1]
     measured = results[last.name]
-    cuts = [step for step in steps if step.stage.cuts]
+    in_vain = undone(list(results.values()))
+    cuts = [step for step in steps if step.stage.cuts and step.name not in in_vain and "before" in results[step.name]]
     if not cuts:
         return {"before": None, "after": measured["after"], "asked": {}, "removed": {}, "verified": None}
     before = {**results[cuts[0].name]["before"], **measured.get("before", {})}

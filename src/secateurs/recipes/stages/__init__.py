@@ -2,6 +2,7 @@
 
 from secateurs.recipes.stages._base import CHECKPOINT_FILE, MODEL_FILE, StageType, Step
 from secateurs.recipes.stages._distil_section import first_loss
+from secateurs.recipes.stages._hold import HoldStage, left_out, undone
 from secateurs.recipes.stages._mask_section import MASKS_FILE
 from secateurs.recipes.stages._measure import MeasureStage
 from secateurs.recipes.stages._prune import CriterionSection, PruneStage
@@ -13,6 +14,7 @@ __all__ = [
     "MASKS_FILE",
     "MODEL_FILE",
     "CriterionSection",
+    "HoldStage",
     "MeasureStage",
     "PruneStage",
     "RepeatStage",
@@ -22,4 +24,6 @@ __all__ = [
     "TrainStage",
     "expand",
     "first_loss",
+    "left_out",
+    "undone",
 ]

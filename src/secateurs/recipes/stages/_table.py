@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -15,6 +15,7 @@ from secateurs.recipes.stages._finetune import FinetuneStage
 from secateurs.recipes.stages._finetune_prune import FinetunePruneStage
 from secateurs.recipes.stages._gates import GatesStage
 from secateurs.recipes.stages._gops import GopsStage
+from secateurs.recipes.stages._hold import HoldSection
 from secateurs.recipes.stages._levels import LevelsStage
 from secateurs.recipes.stages._measure import MeasureStage
 from secateurs.recipes.stages._prune import PruneStage
@@ -42,6 +43,15 @@ class RepeatStage(BaseModel):
     """How the one prune stage inside spreads what it removes over all its cuts: as much each time (`linear`), much at
     first (`cubic`), nearly all at first (`exponential`), or the same share of what is left (`geometric`)."""
 
+    hold: HoldSection | None = None
+    """What all times together may cost; one that costs more is undone, and those after it are left out."""
+
+    @model_validator(mode="after")
+    def _leaves_masks(self) -> Self:
+        if self.hold is not None and any(stage.masking in ("makes", "cuts") for stage in _flat(self.stages)):
+            raise ValueError("with `hold`, no stage that makes masks or cuts along them")
+        return self
+
     @model_validator(mode="after")
     def _spreads_one_cut(self) -> Self:
         if self.schedule is not None:
@@ -51,14 +61,20 @@ class RepeatStage(BaseModel):
             cuts[0].in_parts(self.schedule, max(1, self.times))
         return self
 
-    def written_out(self) -> Iterator["Stage"]:
-        """The stages, again and again."""
-        for cut in range(1, self.times + 1):
-            for stage in self.stages:
-                if self.schedule is not None and isinstance(stage, PruneStage):
-                    yield stage.in_parts(self.schedule, self.times, cut)
-                else:
-                    yield stage
+    def written_out(self) -> Iterator[Any]:
+        """The stages, again and again; with a limit, a look at the network before and after each time."""
+        times = [self._of_time(cut) for cut in range(1, self.times + 1)]
+        if self.hold is not None:
+            return self.hold.around(times, len(list(_flat(self.stages))))
+        return itertools.chain.from_iterable(times)
+
+    def _of_time(self, cut: int) -> list["Stage"]:
+        return [
+            stage.in_parts(self.schedule, self.times, cut)
+            if self.schedule is not None and isinstance(stage, PruneStage)
+            else stage
+            for stage in self.stages
+        ]
 
 
 Masked: TypeAlias = ScoresStage | RandomMaskStage | FinetuneStage | CompactStage
@@ -90,7 +106,7 @@ def expand(stages: Sequence[Stage]) -> tuple[Step, ...]:
     )
 
 
-def _flat(stages: Iterable[Stage]) -> Iterator[StageType]:
+def _flat(stages: Iterable[Any]) -> Iterator[StageType]:
     for stage in stages:
         if isinstance(stage, RepeatStage):
             yield from _flat(stage.written_out())

@@ -50,7 +50,7 @@ class TrainOnStage(TrainStage):
 def _trained(session: "Session", step: Step) -> int:
     """Epochs of the training before."""
     for earlier in reversed(session.steps[: step.index]):
-        if isinstance(earlier.stage, TrainStage):
-            results: dict[str, Any] = session.directory.entry(earlier.name)["results"]
+        results: dict[str, Any] = session.directory.entry(earlier.name)["results"]
+        if isinstance(earlier.stage, TrainStage) and "epochs" in results:  # not left out
             return int(results["epochs"]) + earlier.stage.first_epoch
     return 0
