@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,7 +115,8 @@ def test_a_flag_of_the_fork_has_a_say_in_some_step_or_is_dropped_in_all(tmp_path
 
 
 def test_a_key_of_the_framework_has_a_say_or_is_dropped(tmp_path: Path) -> None:
-    everything = {key.name: 1 for key in STATIC if key.name not in {*KEPT}}
+    everything: dict[str, Any] = {key.name: 1 for key in STATIC if key.name not in {*KEPT}}
+    everything |= {"fisher_type": "true", "decomp_method": "usual", "ma": 0.9}
     assert unread(convert(static(tmp_path, **everything))) == {key.name for key in STATIC if key.dropped}
 
 

@@ -22,6 +22,8 @@ _WIDE, _SIDE = 4, 32
 _MODE = "static pruning"
 _DROP = 0.01
 _STAIRS = 1
+_LIMIT = 0.95
+_METHODS = {"usual": "directions", "tucker": "tucker"}
 
 
 def convert_static(path: Path) -> Conversion:
@@ -91,15 +93,53 @@ def _data(old: OldFile) -> dict[str, Any]:
 
 
 def _cut(old: OldFile) -> dict[str, Any]:
-    """The counterpart of a cut in an eigenbasis among those of whole filters."""
-    ratio, limit = old.number("prune_ratio", least=0, most=1), old.number("prune_ratio_limit", 0.95, least=0, most=1)
+    """A cut in the eigenbasis, by one threshold as there."""
+    ratio = old.number("prune_ratio", least=0, most=1)
     if not 0 < ratio < 1:
         raise old.wrong("prune_ratio", "a fraction above 0 and below 1")
-    old.changed("prune_ratio", "whole filters go, by diagonal Fisher information, not directions of an eigenbasis")
+    old.changed("prune_ratio", "directions count that are really gone: a layer that would not get cheaper stays whole")
     old.changed("max_iter", f"cuts end once validation accuracy has fallen by {_DROP:g}, the most that is allowed")
-    floor = {"floor": round(1 - limit, 10)} if 0 < limit < 1 else {}
-    remove = {"units": ratio}
-    return {"type": "prune", "criterion": "fisher", "remove": remove, **floor, "stop": {"accuracy_drop": _DROP}}
+    return {
+        "type": "eigen",
+        "remove": {"units": ratio},
+        "order": "importance",
+        **_limit(old),
+        **_factors(old),
+        "normalize": old.truth("normalize"),
+        "ekfac": old.truth("correct_eigenvalues"),
+        "method": old.choice("decomp_method", _METHODS) if "decomp_method" in old else "directions",
+        "stop": {"accuracy_drop": _DROP},
+    }
+
+
+def _limit(old: OldFile) -> dict[str, float]:
+    limit = old.number("prune_ratio_limit", _LIMIT, least=0, most=1)
+    if not limit:
+        raise old.wrong("prune_ratio_limit", "a fraction above 0")
+    if limit == 1:
+        old.changed("prune_ratio_limit", f"taken as {_LIMIT:g}, as no layer may lose all of its directions")
+    return {"limit": _LIMIT if limit == 1 else limit}
+
+
+def _factors(old: OldFile) -> dict[str, Any]:
+    """How they are measured."""
+    made: dict[str, Any] = {}
+    if "fisher_type" in old:
+        made["fisher"] = old.choice("fisher_type", {"true": "true", "empirical": "empirical"})
+        if made["fisher"] == "true":
+            old.changed("fisher_type", "over all labels by random signs; `sampled` draws one for each image, as there")
+    whole = old.truth("use_full_cov_a")
+    if "sua" in old:
+        made["inputs"] = "channel" if old.truth("sua") else "patch"
+        if made["inputs"] == "patch" and not whole:
+            old.changed("use_full_cov_a", "factors of patches are whole here, not products of channels and offsets")
+    if "ma" in old:
+        made["decay"] = old.number("ma", least=0, most=1)
+        if made["decay"] == 1:
+            raise old.wrong("ma", "a number of at least 0 and below 1")
+    if "regularization" in old:
+        made["damping"] = old.number("regularization", least=0)
+    return made
 
 
 def _training(old: OldFile, epochs: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def _unused(**keys: str) -> tuple[Key, ...]:
     return tuple(Key(name=name, dropped=why) for name, why in keys.items())
 
 
-_BASIS = "belongs to cuts in an eigenbasis; whole filters are cut by diagonal Fisher information"
+_POOL = "directions that are gone do not come back here"
 
 KEYS = (
     *_used(
@@ -24,7 +24,15 @@ KEYS = (
         batch_size="`batches.size`",
         exp_name="`name`",
         prune_ratio="`remove: {units: ...}` of each cut",
-        prune_ratio_limit="`floor`, which is 1 less it",
+        prune_ratio_limit="`limit`",
+        normalize="`normalize`",
+        fisher_type="`fisher`",
+        sua="`inputs`: `channel` where it is true, else `patch`",
+        use_full_cov_a="`inputs: patch`, always whole",
+        ma="`decay`",
+        regularization="`damping`",
+        correct_eigenvalues="`ekfac`, over all images",
+        decomp_method="`method`: `directions` for usual, or `tucker`",
         max_iter="`repeat.times`, one less it",
         lr="`rates`",
         momentum="`momentum`",
@@ -36,21 +44,13 @@ KEYS = (
         seed="`seed`",
     ),
     *_unused(
-        pruner_id=_BASIS,
-        normalize=_BASIS,
-        use_bias=_BASIS,
-        allow_increase=_BASIS,
-        regularization=_BASIS,
-        ma=_BASIS,
-        fisher_type=_BASIS,
-        correct_eigenvalues=_BASIS,
-        sua=_BASIS,
-        use_full_cov_a=_BASIS,
-        decomp_method=_BASIS,
-        pool_momentum=_BASIS,
-        back_ratio=_BASIS,
-        interpolation="belongs to the training after directions come back",
-        alpha="belongs to gates, which this file only passes on",
+        pruner_id="there is one pruner, stage `eigen`",
+        use_bias="biases stay as they are, behind the bottleneck",
+        allow_increase="a layer becomes a bottleneck only where that is cheaper",
+        pool_momentum=_POOL,
+        back_ratio=_POOL,
+        interpolation=_POOL,
+        alpha="belongs to gates: recipe `static_dynamic` trains with them, and stage `gates` calls it `penalty`",
         img_type="images are read whatever their type",
         num_workers="images lie in memory, or are decoded by as many threads as there are cores",
         result_dir="runs go to `runs/NAME`, or where `secateurs run --out` says",
