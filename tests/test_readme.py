@@ -28,7 +28,7 @@ def test_the_examples_run_one_after_the_other(
     assert "verified to" in printed
 
 
-@pytest.mark.parametrize("command", [line for line in COMMANDS if not line.startswith("run ")])
+@pytest.mark.parametrize("command", [line for line in COMMANDS if not line.startswith(("run ", "sweep "))])
 def test_the_commands_that_do_not_train_run(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, shlex.split(command))
@@ -36,8 +36,9 @@ def test_the_commands_that_do_not_train_run(command: str, tmp_path: Path, monkey
     assert result.output.strip()
 
 
-def test_the_commands_that_train_name_ready_recipes() -> None:
-    ready = {path.stem for path in (Path(__file__).parent.parent / "recipes").glob("*.yaml")}
-    named = {line.split()[1] for line in COMMANDS if line.startswith("run ")}
+@pytest.mark.parametrize(("command", "folder"), [("run", "recipes"), ("sweep", "recipes/sweeps")])
+def test_the_commands_that_train_name_ready_files(command: str, folder: str) -> None:
+    ready = {path.stem for path in (Path(__file__).parent.parent / folder).glob("*.yaml")}
+    named = {line.split()[1] for line in COMMANDS if line.startswith(f"{command} ")}
     assert named
     assert named <= ready
