@@ -61,9 +61,6 @@ class Pretended:
     def cancel(self, path: str) -> None:
         self.cancelled.append(path)
 
-    def lost_machine(self, path: str) -> bool:
-        return False
-
     def close(self) -> None:
         """Nothing runs."""
 

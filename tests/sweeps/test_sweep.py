@@ -78,6 +78,21 @@ def test_failed_runs_are_tried_again_and_reported(tmp_path: Path, monkeypatch: p
     assert statuses(again) == ["finished", "finished"]
 
 
+def test_a_machine_that_is_gone_does_not_count_as_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: dict[str, int] = {}
+
+    def becomes(job: Job) -> Outcome:
+        tries[job.path] = tries.get(job.path, 0) + 1
+        gone = tries[job.path] <= (3 if job.path == "0000-0.2/0" else 99)
+        return Outcome(status="gone", figures={}, error="its machine is gone") if gone else accuracy(job)
+
+    pretend(monkeypatch, becomes)
+    state = run_sweep(sweep(retries=0), tmp_path / "s")
+    assert statuses(state) == ["finished", "failed"]
+    assert tries == {"0000-0.2/0": 4, "0001-0.5/0": 11}  # it may take machines along
+    assert state["trials"][0]["runs"][0]["errors"] == []
+
+
 def test_an_error_that_lasts_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workers = pretend(monkeypatch, lambda job: failed("no such file", lasting=True))
     with pytest.raises(SecateursError, match=r"wanted a trial that finishes, got 2 that failed, 0000-0.2 of: no such"):

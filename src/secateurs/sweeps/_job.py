@@ -31,7 +31,7 @@ from secateurs.sweeps._rules import StoppedEarly, curve_of, stopper
 
 __all__ = ["Job", "Outcome", "OutcomeStatus", "carry_out"]
 
-OutcomeStatus: TypeAlias = Literal["finished", "failed", "stopped", "interrupted", "lost"]
+OutcomeStatus: TypeAlias = Literal["finished", "failed", "stopped", "interrupted", "lost", "gone"]
 _LASTING = (ConfigError, DataError, GraphError, PlanError, VerifyError)
 """Errors that come again however often a run is tried."""
 _PATIENCE_S = 120.0
@@ -75,7 +75,7 @@ class Outcome:
     """What became of an attempt.
 
     Attributes:
-        status: `lost` is one whose process is gone.
+        status: `lost` is one whose process is gone, `gone` one whose machine is.
         figures: of a finished run.
         error: why it did not finish.
         lasting: another attempt would end in the same way.

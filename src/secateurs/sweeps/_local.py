@@ -58,10 +58,6 @@ class LocalWorkers:
         """Let a run save what it has and end."""
         self._busy[path].signal(signal.SIGTERM)
 
-    def lost_machine(self, path: str) -> bool:  # noqa: ARG002 - as on a cluster
-        """The machine is this one."""
-        return False
-
     def close(self) -> None:
         """End whatever runs still, after it has saved what it has."""
         for path in list(self._busy):

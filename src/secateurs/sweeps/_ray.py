@@ -3,7 +3,7 @@
 import importlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from secateurs._errors import ConfigError
@@ -14,8 +14,6 @@ from secateurs.sweeps._workers import Ended
 __all__ = ["RayWorkers"]
 
 _PATIENCE_S = 60.0
-_NOTICE_S = 10.0
-"""So long the cluster may take to notice that a machine is gone, once its runs are."""
 
 
 class RayWorkers:
@@ -24,15 +22,14 @@ class RayWorkers:
     Attempts are counted by the sweep, so the cluster itself tries nothing again.
     """
 
-    def __init__(self, address: str, count: int | None, resources: Resources, notify: Callable[[str], None]) -> None:
+    def __init__(self, address: str, count: int | None, resources: Resources) -> None:
         self._ray = _import_ray()
-        self._count, self._resources, self._notify = count, resources, notify
+        self._count = count
         self._own = not self._ray.is_initialized()
         if self._own:
             _connect(self._ray, address)
         self._needs = {"CPU": float(resources.cpus or 1), "GPU": float(resources.gpus)}
         self._tasks: dict[Any, str] = {}
-        self._machines: dict[str, frozenset[str]] = {}
         # A process that ends gives its GPU's memory back, and one without a GPU saves its imports for the next run.
         ending = {"max_calls": 1} if resources.gpus else {}
         options = {"num_cpus": self._needs["CPU"], "num_gpus": self._needs["GPU"], "max_retries": 0, **ending}
@@ -52,7 +49,6 @@ class RayWorkers:
 
     def submit(self, job: Job) -> None:
         """Take one on."""
-        self._machines[job.path] = self._alive()
         self._tasks[self._task.remote(job.to_json())] = job.path
 
     def wait(self, seconds: float) -> Sequence[Ended]:
@@ -88,20 +84,10 @@ class RayWorkers:
             return Outcome(**json.loads(self._ray.get(task)))
         except self._ray.exceptions.TaskCancelledError:
             return Outcome(status="interrupted", figures={}, error="interrupted")
+        except self._ray.exceptions.NodeDiedError as error:
+            return Outcome(status="gone", figures={}, error=_first_line(error))
         except self._ray.exceptions.RayError as error:
             return Outcome(status="lost", figures={}, error=_first_line(error))
-
-    def lost_machine(self, path: str) -> bool:
-        """Whether a machine of the cluster has gone since the run was taken on, which is as much as can be asked."""
-        before, until = self._machines.get(path, frozenset()), time.monotonic() + _NOTICE_S
-        while time.monotonic() < until:
-            if before - self._alive():
-                return True
-            time.sleep(0.5)
-        return False
-
-    def _alive(self) -> frozenset[str]:
-        return frozenset(node["NodeID"] for node in self._ray.nodes() if node["Alive"])
 
     def _fitting(self) -> int:
         """Runs that the machines of the cluster hold together."""

@@ -111,7 +111,7 @@ def _carry_out(state: SweepState, options: SweepOptions) -> None:
 def _workers(sweep: Sweep, options: SweepOptions) -> Iterator[Workers]:
     workers: Workers
     if options.ray is not None:
-        workers = RayWorkers(options.ray, sweep.workers, sweep.resources, options.notify)
+        workers = RayWorkers(options.ray, sweep.workers, sweep.resources)
     else:
         workers = LocalWorkers(sweep.workers or 1, sweep.resources)
     try:
@@ -243,7 +243,7 @@ class _Course:
     def _failed(self, run: TrialRun, outcome: Outcome) -> TrialRun:
         """To be tried again, or for good."""
         error = outcome.error or "an unknown cause"
-        if outcome.status == "lost" and self._workers.lost_machine(run.path):
+        if outcome.status == "gone":
             self._losses[run.path] = self._losses.get(run.path, 0) + 1
             if unlock_elsewhere(self._state.home / run.path):
                 self._options.notify(f"{run.path}: the lock of the machine that is gone is deleted")

@@ -32,8 +32,5 @@ class Workers(Protocol):
     def cancel(self, path: str) -> None:
         """Let a run save what it has and end; `wait` tells when it has."""
 
-    def lost_machine(self, path: str) -> bool:
-        """Whether the machine of a run whose process is gone has gone with it."""
-
     def close(self) -> None:
         """End whatever runs still, after it has saved what it has."""
