@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from secateurs.graph._columns import any_of
+from secateurs.graph._html import Cell, page, table
 from secateurs.graph._labels import Algebra, Label
 from secateurs.graph._lives import lives_of
 from secateurs.graph._record import Branch, Record
@@ -44,6 +45,15 @@ class Cost:
         rows = [f"{name:<17}{value:>18,}" for name, value in asdict(self).items() if name != "uncounted"]
         others = ", ".join(f"{name} x{count}" for name, count in sorted(self.uncounted.items()))
         return "\n".join([*rows, f"not counted: {others or 'nothing'}"])
+
+    def _repr_html_(self) -> str:
+        """A table, where a notebook shows the value."""
+        rows: list[tuple[Cell, ...]] = [(name, value) for name, value in asdict(self).items() if name != "uncounted"]
+        others = [(name, count) for name, count in sorted(self.uncounted.items())]
+        return page(
+            table("cost of one call", ("figure", "value"), rows),
+            table("operators without multiply-adds", ("operator", "times"), others, folded=True) if others else "",
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads."""

@@ -14,6 +14,7 @@ from secateurs._nearest import nearest_hint
 from secateurs.graph._axes import Axis, Fixed, draft_axes, find_fixed, name_axes
 from secateurs.graph._cost import Cost, CostModel, Operations, Weight
 from secateurs.graph._declared import declared_edits
+from secateurs.graph._html import page, table
 from secateurs.graph._labels import Algebra
 from secateurs.graph._plan import Cut, Edit, Plan, Renumber
 from secateurs.graph._record import Info, Record, constant_factor
@@ -151,6 +152,20 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"Graph({type(self.model).__name__}, {len(self.axes)} axes, {self.operators} operators)"
+
+    def _repr_html_(self) -> str:
+        """Tables, where a notebook shows the graph."""
+        axes = [
+            (axis.name, axis.kind, axis.size, "yes" if axis.exact else "no", len(axis.members)) for axis in self.axes
+        ]
+        fixed = [(entry.path, entry.dim, entry.count, entry.size, entry.why) for entry in self.fixed]
+        shares, notes = [(str(coupling),) for coupling in self.couplings], [(note,) for note in self.notes]
+        return page(
+            table(f"{len(axes)} axes", ("axis", "kind", "units", "exact", "members"), axes),
+            table("cut by equal shares", ("axes",), shares) if shares else "",
+            table("not prunable", ("tensor", "dim", "positions", "of", "why"), fixed, folded=True) if fixed else "",
+            table("notes", ("note",), notes) if notes else "",
+        )
 
     # ------------------------------------------------------------------ planning
 

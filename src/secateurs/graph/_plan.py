@@ -12,6 +12,7 @@ from secateurs._errors import PlanError
 from secateurs._files import write_json
 from secateurs._json import read_json
 from secateurs.graph._cost import Cost
+from secateurs.graph._html import cost_rows, page, table
 from secateurs.graph._plan_check import check_plan, integers
 
 __all__ = ["Cut", "Edit", "Plan", "Renumber", "Scatter"]
@@ -160,6 +161,15 @@ class Plan:
             ratio = 1 - small / dense if dense else 0.0
             rows.append(f"{name:<10}{dense:>18,} -> {small:>18,}  ({ratio:.1%} removed)")
         return "\n".join(rows)
+
+    def _repr_html_(self) -> str:
+        """Tables, where a notebook shows the plan."""
+        counts = ((name, size, len(self.removed.get(name, ()))) for name, size in self.sizes.items())
+        rows = [(name, size, gone, size - gone, f"{gone / size:.1%}") for name, size, gone in counts if gone]
+        return page(
+            table("cost", ("figure", "before", "after", "removed"), cost_rows(asdict(self.before), asdict(self.cost))),
+            table(f"{len(rows)} axes lose units", ("axis", "units", "removed", "kept", "ratio"), rows),
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the plan as JSON."""
