@@ -17,7 +17,7 @@ from secateurs._errors import (
 )
 from secateurs._version import __version__
 from secateurs.cost import Latency, TrainingCost, cost, latency, training_cost
-from secateurs.export import Exported, export
+from secateurs.export import Exported, export, save_pretrained
 from secateurs.graph import Axis, Cost, Graph, Member, Plan, trace
 from secateurs.selection import select
 from secateurs.surgery import (
@@ -75,6 +75,7 @@ __all__ = [
     "prune",
     "repair",
     "save",
+    "save_pretrained",
     "select",
     "sparsity",
     "trace",

@@ -2,5 +2,6 @@
 
 from secateurs.export._export import export
 from secateurs.export._exported import Exported, Proof, Trial
+from secateurs.export._pretrained import save_pretrained
 
-__all__ = ["Exported", "Proof", "Trial", "export"]
+__all__ = ["Exported", "Proof", "Trial", "export", "save_pretrained"]
