@@ -9,6 +9,7 @@ from rich.table import Table
 
 from secateurs._errors import ConfigError
 from secateurs.cli._console import out
+from secateurs.cli._picture import draw_network
 from secateurs.cli._target import Inputs, Options, Target, Weights, load_target
 
 __all__ = ["register"]
@@ -38,21 +39,36 @@ def _inspect(
     floor: Floor = 1,
     cap: Cap = None,
     multiple_of: MultipleOf = 1,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Draw the network as a page, to be opened by modules.")
+    ] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw the network as one picture.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="In pictures, show what this plan.json leaves.")
+    ] = None,
 ) -> None:
     """Show what may be cut in a network, how much that can save, and what may not be cut and why.
 
     Examples:
 
     * `secateurs inspect resnet20`
+    * `secateurs inspect resnet20 --html resnet20.html`
+    * `secateurs inspect resnet20 --weights small.safetensors --svg small.svg`
     * `secateurs inspect my_project.nets:make_net --input 1x3x224x224`
     """
-    from secateurs.graph import trace
+    from secateurs.graph import trace, unwrapped
     from secateurs.selection import reachable
+    from secateurs.surgery import history
 
     loaded = load_target(model, inputs, options, weights)
     graph = trace(loaded.model, args=loaded.args)
     console = out()
     console.print(str(graph), markup=False, soft_wrap=True)
+    if html is not None or svg is not None:
+        is_cut = weights is not None and bool(history(unwrapped(loaded.model)))
+        dense = load_target(model, inputs, options, None) if is_cut else None
+        whole = None if dense is None else trace(dense.model, args=dense.args)
+        draw_network(graph, whole, plan=plan, html=html, svg=svg)
     rules: dict[str, Any] = {"protect": protect or [], "floor": floor, "cap": cap, "multiple_of": multiple_of}
     if any(axis.kind != "branch" for axis in graph.axes):
         console.print("what can be removed under these rules:")

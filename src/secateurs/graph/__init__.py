@@ -5,7 +5,7 @@ from secateurs.graph._axes import Axis, Fixed, Kind, Member
 from secateurs.graph._cost import Cost, Operations
 from secateurs.graph._graph import Graph
 from secateurs.graph._mode import LabelMode
-from secateurs.graph._outline import OUTLINE_FILE, outline
+from secateurs.graph._outline import OUTLINE_FILE, outline, outline_of_cut
 from secateurs.graph._plan import Cut, Edit, Plan, Renumber, Scatter
 from secateurs.graph._trace import free_attention, masked_run, trace
 from secateurs.graph._wholes import WHOLES
@@ -54,6 +54,7 @@ __all__ = [
     "masked_run",
     "module_at",
     "outline",
+    "outline_of_cut",
     "plain_tensors",
     "readable",
     "rebuild_inputs",

@@ -10,7 +10,7 @@ from secateurs.graph._graph import Graph
 from secateurs.graph._plan import Plan
 from secateurs.graph.model._tensors import modules_of, tensors_of
 
-__all__ = ["OUTLINE_FILE", "outline"]
+__all__ = ["OUTLINE_FILE", "outline", "outline_of_cut"]
 
 OUTLINE_FILE = "graph.json"
 """What runs call the file that holds the outline of the network they began with."""
@@ -39,6 +39,25 @@ def outline(graph: Graph, plan: Plan | None = None) -> dict[str, Any]:
         ],
         "couplings": [str(coupling) for coupling in graph.couplings],
         "notes": list(graph.notes),
+    }
+
+
+def outline_of_cut(dense: Mapping[str, Any], small: Mapping[str, Any]) -> dict[str, Any]:
+    """The outline of a dense network with what a cut one, given by its own outline, has left of it.
+
+    An axis that the small one has no more is down to a single unit.
+    """
+    sizes = {axis["name"]: axis["size"] for axis in small["axes"]}
+    left = {module["path"]: module for module in small["modules"]}
+    modules = [
+        {**module, **{key: [module[key][0], left[module["path"]][key][0]] for key in ("macs", "params")}}
+        for module in dense["modules"]
+        if module["path"] in left
+    ]
+    return {
+        **dense,
+        "modules": modules,
+        "axes": [{**axis, "kept": sizes.get(axis["name"], 1)} for axis in dense["axes"]],
     }
 
 

@@ -1,12 +1,13 @@
 """The picture of a network, to be opened and closed module by module."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secateurs.reporting.html._layout import Layout, Node, laid_out
 from secateurs.reporting.html._markup import Child, Markup, tag
 from secateurs.reporting.html._numbers import percent, short
-from secateurs.reporting.html._rails import ROW, inner_rails, passing, stops, width_of
+from secateurs.reporting.html._rails import ROW, axis_tip, inner_rails, passing, stops, width_of
 
 __all__ = ["network_picture"]
 
@@ -24,9 +25,11 @@ def network_picture(outline: Mapping[str, Any], kept: Mapping[str, int] | None =
     if not layout.rows:
         return Markup("")
     rows = [_node(layout, node, 0) for node in layout.nodes]
+    tips = {str(rail.number): axis_tip(rail) for rail in layout.rails}
     return tag(
         "div",
-        tag("div", rows, class_="network", style=f"--lanes:{width_of(layout)}px"),
+        # Once for each axis: its line is drawn in every row that it passes.
+        tag("div", rows, class_="network", style=f"--lanes:{width_of(layout)}px", data_axes=json.dumps(tips)),
         class_="scroll",
         tabindex="0",
         role="region",
@@ -52,13 +55,13 @@ def _lanes(layout: Layout, drawn: Sequence[Markup], when: str) -> Markup:
 def _row(layout: Layout, node: Node, depth: int, lanes: Sequence[Markup]) -> Child:
     rows = layout.rows[node.start : node.stop]
     before, after = (sum(row.macs[side] for row in rows) for side in (0, 1))
-    total = sum(row.macs[0] for row in layout.rows) or 1.0
+    most = max(sum(row.macs[0] for row in layout.rows[each.start : each.stop]) for each in layout.nodes) or 1.0
     kind = rows[0].type if not node.inner else _told_inner(layout, node)
     bar = tag(
         "span",
-        tag("span", style=f"width:{100 * after / total:.2f}%"),
+        tag("span", style=f"width:{100 * after / most:.2f}%"),
         class_="macs",
-        style=f"--was:{100 * before / total:.2f}%",
+        style=f"--was:{100 * before / most:.2f}%",
         data_tip=_tip(layout, node, before, after),
     )
     figure = short(after) if before == after else f"{short(before)} to {short(after)}"

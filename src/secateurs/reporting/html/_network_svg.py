@@ -46,7 +46,7 @@ def _row(layout: Layout, node: Node, depth: int, top: float) -> Markup:
     marks = passing(layout, node) if node.opened else stops(layout, node)
     rows = layout.rows[node.start : node.stop]
     before, after = (sum(row.macs[side] for row in rows) for side in (0, 1))
-    most = max(sum(row.macs[0] for row in layout.rows), 1.0)
+    most = max(sum(row.macs[0] for row in layout.rows[each.start : each.stop]) for each in layout.nodes) or 1.0
     middle, left = top + ROW / 2, _EDGE + lanes + 8 + 14 * min(depth, 6)
     kind = rows[0].type if not node.inner else f"{node.stop - node.start} layers"
     name = tag("text", tag("tspan", node.name, class_="name"), f"  {kind}", x=left, y=plain(middle), dy="0.32em")

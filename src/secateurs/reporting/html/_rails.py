@@ -68,7 +68,7 @@ def _bars(layout: Layout, rail: Rail, upper: float, lower: float) -> Markup:
         tag("line", x1=x, x2=x, y1=plain(upper), y2=plain(lower), stroke_width=plain(width), class_=look)
         for width, look in zip(widths, looks, strict=True)
     ]
-    return tag("g", drawn, class_=look_of(rail.number), data_tip=axis_tip(rail))
+    return tag("g", drawn, class_=look_of(rail.number), data_axis=rail.number)
 
 
 def _links(layout: Layout, rail: Rail, node: Node, top: float) -> Markup:
@@ -83,7 +83,7 @@ def _links(layout: Layout, rail: Rail, node: Node, top: float) -> Markup:
         drawn.append(tag("path", d=f"M{right} {plain(y)}H{x}", class_="link"))
         radius = max(3.4, _thickness(layout, rail.kept) / 2 + 1.4)
         drawn.append(tag("circle", cx=x, cy=plain(y), r=plain(radius), class_="stop"))
-    return tag("g", drawn, class_=look_of(rail.number), data_tip=axis_tip(rail)) if drawn else Markup("")
+    return tag("g", drawn, class_=look_of(rail.number), data_axis=rail.number) if drawn else Markup("")
 
 
 def _place(rail: Rail) -> float:

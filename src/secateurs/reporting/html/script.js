@@ -91,9 +91,17 @@
     const y = y0 + ((bottom - found.y) / (bottom - top)) * (y1 - y0);
     return `${found.line.dataset.label}\n${plot.dataset.x}: ${figures(x, whole)}\n${plot.dataset.y}: ${figures(y, false)}`;
   };
+  const axes = new WeakMap(); // the axes of a picture, read once
+  const worded = (target) => {
+    if (target.dataset.tip !== undefined) return target.dataset.tip;
+    const picture = target.closest(".network");
+    if (!axes.has(picture)) axes.set(picture, JSON.parse(picture.dataset.axes));
+    return axes.get(picture)[target.dataset.axis];
+  };
   const point = (event) => {
-    const target = event.target.closest ? event.target.closest("[data-tip]") : null;
-    if (target && target.dataset.tip) { cursor.remove(); show(target.dataset.tip, event.clientX, event.clientY); return; }
+    const target = event.target.closest ? event.target.closest("[data-tip], .network [data-axis]") : null;
+    const words = target && worded(target);
+    if (words) { cursor.remove(); show(words, event.clientX, event.clientY); return; }
     const plot = event.target.closest ? event.target.closest("svg.plot[data-frame]") : null;
     const found = plot && nearest(plot, event);
     if (!found) { hide(); return; }
