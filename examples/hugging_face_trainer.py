@@ -29,10 +29,10 @@ config = BertConfig(
 model = BertForSequenceClassification(config)
 example = {"input_ids": torch.randint(1, 100, (2, 12)), "attention_mask": torch.ones(2, 12, dtype=torch.int64)}
 
-# Layers are cut by equal shares, and only between their two linear maps: what BertConfig can express.
-rules = {"scope": {"bert.encoder.layer.*.intermediate.dense": 0.5}}
+# BertConfig has one number for the inner width of all layers: equal shares of these, and nothing else.
+rules = {"scope": "layerwise", "kinds": ["hidden"], "protect": ["*pooler*"]}
 before = sec.cost(model, example)
-pruner = sec.callbacks.IterativePruner(example, remove={"params": 0.1}, cuts=2, every=3, rules={"scope": "layerwise"})
+pruner = sec.callbacks.IterativePruner(example, remove={"params": 0.2}, cuts=2, every=3, rules=rules)
 
 trainer = Trainer(
     model=model,

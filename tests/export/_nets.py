@@ -53,3 +53,8 @@ def cut(model: nn.Module, example: Tensor, *, kinds: tuple[str, ...] | None = No
     graph = sec.trace(model, example)
     plan = sec.select(graph, sec.criteria.Random(seed=0)(graph), remove={"macs": ratio}, kinds=kinds)
     return sec.apply(model, plan)
+
+
+def mlp_of_8() -> nn.Module:
+    """A factory without arguments."""
+    return sec.models.build("mlp", widths=(12, 8), size=8)

@@ -27,6 +27,7 @@ def test_a_cut_network_with_scatters_gives_the_same_in_onnxruntime(tmp_path: Pat
     exported = export(result, tmp_path / "small.onnx")
     assert exported.proof.error < 1e-4
     assert exported.proof.reacts
+    assert json.loads((tmp_path / "small.onnx.json").read_text())["proof"]["error"] == exported.proof.error
     assert {trial.batch for trial in exported.proof.trials} == {1, 2, 3, 8}
     for batch in (1, 5):
         with torch.no_grad():
@@ -36,6 +37,7 @@ def test_a_cut_network_with_scatters_gives_the_same_in_onnxruntime(tmp_path: Pat
         )
 
 
+@pytest.mark.slow
 def test_the_report_beside_the_file_says_what_it_takes_and_how_it_was_proved(tmp_path: Path) -> None:
     exported = export(cut(residual(), image()), tmp_path / "small.onnx", latency=(1, 2))
     content = json.loads((tmp_path / "small.onnx.json").read_text())
@@ -50,6 +52,7 @@ def test_the_report_beside_the_file_says_what_it_takes_and_how_it_was_proved(tmp
     assert "onnxruntime" in str(exported)
 
 
+@pytest.mark.slow
 def test_files_say_nothing_of_the_machine_and_repeat(tmp_path: Path) -> None:
     result = cut(residual(), image())
     for name in ("a", "b"):
@@ -166,6 +169,7 @@ def test_bad_requests_are_refused_before_any_work(tmp_path: Path, monkeypatch: p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_several_inputs_outputs_and_integers(tmp_path: Path) -> None:
     class Tagged(nn.Module):
         def __init__(self) -> None:

@@ -133,6 +133,18 @@ def test_what_no_field_says_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_the_class_itself_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def picky(self: Pretrained, folder: Path) -> None:
+        raise ValueError(f"an inner width of {self.config.inner}")
+
+    monkeypatch.setattr(Pretrained, "save_pretrained", picky)
+    model = _model()
+    result = sec.apply(model, _plan(model, ".up", 0.5))
+    with pytest.raises(sec.PlanError, match=r"ValueError: an inner width of 12\. .*multiple_of"):
+        save_pretrained(result, tmp_path / "small")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_models_without_a_config_are_told_of_save(tmp_path: Path) -> None:
     with pytest.raises(sec.PlanError, match=r"got no config, save_pretrained, from_pretrained\. .*secateurs\.save"):
         save_pretrained(nn.Linear(3, 2), tmp_path / "small", torch.randn(2, 3))
@@ -175,13 +187,14 @@ def test_models_of_transformers(name: str, tmp_path: Path) -> None:
     example = torch.randint(1, 50, (2, 7)) if "vocab_size" in common else torch.randn(2, 3, 16, 16)
     graph = sec.trace(model, example)
     scores = sec.criteria.Magnitude()(graph)
-    result = sec.apply(model, sec.select(graph, scores, remove={"params": 0.1}, scope="layerwise", kinds=(kind,)))
+    rules: dict[str, Any] = {"remove": {"params": 0.1}, "kinds": (kind,), "protect": ("*pooler*",)}
+    result = sec.apply(model, sec.select(graph, scores, scope="layerwise", **rules))
     assert result.plan.cuts
     config = save_pretrained(result, tmp_path / "small")
     assert getattr(config, field) < options["intermediate_size"]
     loaded = getattr(transformers, name).from_pretrained(tmp_path / "small").eval()
     with torch.no_grad():
         torch.testing.assert_close(loaded(example).logits, result.model(example).logits)
-    uneven = sec.apply(model, sec.select(graph, sec.criteria.Random()(graph), remove={"params": 0.1}, kinds=(kind,)))
+    uneven = sec.apply(model, sec.select(graph, sec.criteria.Random()(graph), **rules))
     with pytest.raises(sec.PlanError, match=rf"config\.{field}"):
         save_pretrained(uneven, tmp_path / "uneven")

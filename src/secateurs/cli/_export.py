@@ -19,6 +19,7 @@ _TIMED = (1, 64)
 class _Format(StrEnum):
     onnx = "onnx"
     pt2 = "pt2"
+    pretrained = "pretrained"
 
 
 def register(app: typer.Typer) -> None:
@@ -53,21 +54,28 @@ def _export(
     """Write a saved model as ONNX or as a torch.export program, prove the file, and say what it takes.
 
     The file is compared with the model on random inputs; one that differs is deleted. FILE.json says how it went.
-    ONNX needs the packages of `secateurs[export]`.
+    ONNX needs the packages of `secateurs[export]`. A model with a config and `from_pretrained` is written for its own
+    library by --to pretrained, into a folder.
 
     Examples:
 
     * `secateurs export runs/quickstart --to onnx --latency`
     * `secateurs export small.safetensors --model resnet20 --out small.pt2`
     * `secateurs export small.safetensors --model my_project.nets:make_net --input 1x3x224x224 --batch 1`
+    * `secateurs export small.safetensors --model my_project.nets:make_bert --to pretrained --out small`
     """
-    from secateurs.export import export
+    from secateurs.export import export, save_pretrained
 
     size = _batch(batch)
     given = examples(inputs)
     found, usual, place = _read(checkpoint, model, options)
     file = _file(out_file, place, to)
     say(f"exporting to {file}")
+    if to is _Format.pretrained:
+        config = save_pretrained(found, file, given or usual)
+        out().print(f"{file}: from_pretrained of {type(found).__name__} reads it", markup=False, soft_wrap=True)
+        out().print(str(config), markup=False, soft_wrap=True)
+        return
     exported = export(found, file, given or usual, batch=size, latency=_TIMED if latency else ())
     out().print(str(exported), markup=False, soft_wrap=True)
 
@@ -107,6 +115,8 @@ def _read(
 
 
 def _file(out_file: Path | None, place: Path, to: _Format | None) -> Path:
+    if to is _Format.pretrained:
+        return out_file or place.with_name(f"{place.name}-pretrained")
     if out_file is None:
         return place.with_name(f"{place.name}.{(to or _Format.onnx).value}")
     if to is not None and out_file.suffix != f".{to.value}":

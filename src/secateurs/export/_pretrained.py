@@ -64,8 +64,7 @@ def save_pretrained(
     original = copy_model(inner, lambda tensor: tensor.to("cpu", copy=True)).eval()
     rebuilt = _rebuilt(original, call)
     with made_aside(path) as aside:
-        rebuilt.save_pretrained(aside)
-        again = type(inner).from_pretrained(aside)  # type: ignore[attr-defined] # of the user's class
+        again = _written(rebuilt, aside)
         error = _difference(original, again.eval(), call)
         if not error <= _TOLERANCE:
             raise _wrong(str(path), "what from_pretrained reads", error)
@@ -88,6 +87,17 @@ def _rebuilt(model: nn.Module, call: Call) -> Any:
                 made.generation_config = model.generation_config
             return made
     raise _wrong(type(model).__name__, "a model of equal shapes", error)
+
+
+def _written(model: Any, folder: Path) -> Any:
+    """What `from_pretrained` gives after `save_pretrained`."""
+    try:
+        model.save_pretrained(folder)
+        return type(model).from_pretrained(folder)
+    except Exception as error:  # classes check their configs when they write them, each by errors of its own
+        cure = "Cut to widths that fit (multiple_of), or save it by secateurs.save."
+        got = " ".join(f"{type(error).__name__}: {error}".split())
+        raise PlanError(type(model).__name__, wanted="a config that its class accepts", got=got, cure=cure) from error
 
 
 @torch.no_grad()
