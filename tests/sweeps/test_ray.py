@@ -1,6 +1,5 @@
 """A sweep on a real Ray cluster of two nodes on this machine, one of which is killed while its run trains."""
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 from secateurs._errors import ConfigError
 from secateurs.sweeps import SweepOptions, run_sweep
 from tests.recipes._studies import epochs, read_json, weights
-from tests.sweeps._sweeps import RECIPE, result, sweep
+from tests.sweeps._sweeps import RECIPE, here, pretend, result, sweep
 
 ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -55,7 +54,7 @@ def finished(run: Path) -> bool:
 
 
 @pytest.mark.slow
-def test_a_node_that_is_killed_costs_nothing(cluster: Any, tmp_path: Path) -> None:
+def test_a_node_that_is_killed_costs_nothing(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, killed = sweep(recipe=LONG, space={"stages.0.lr": [0.05, 0.1]}, seeds=SEEDS[:2], retries=0), list[str]()
     killer = threading.Thread(target=kill_while_both_train, args=(cluster, tmp_path / "on_ray", killed))
     killer.start()
@@ -68,6 +67,7 @@ def test_a_node_that_is_killed_costs_nothing(cluster: Any, tmp_path: Path) -> No
     }
     assert sorted(starts.values()) == [1, 1, 1, 2]
     assert next(path for path, count in starts.items() if count == 2) in killed
+    pretend(monkeypatch, here)
     run_sweep(made, tmp_path / "here")
     assert result(tmp_path / "on_ray") == result(tmp_path / "here")
     for path in starts:
@@ -84,10 +84,9 @@ def starts_of(home: Path, path: str) -> int:
 def test_what_no_node_has_is_refused(cluster: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"resources: wanted what a machine of the cluster has, got cpus: 1, gpus: 3"):
         run_sweep(sweep(resources={"gpus": 3}), tmp_path / "s", SweepOptions(ray=cluster.address))
-    assert json.loads((tmp_path / "s" / "run.json").read_text())["status"] == "failed"
+    assert read_json(tmp_path / "s" / "run.json")["status"] == "failed"
 
 
-@pytest.mark.slow
 def test_a_cluster_that_does_not_answer_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--ray: wanted a cluster that answers, got 127.0.0.1:1: .*ray start --head"):
         run_sweep(sweep(), tmp_path / "s", SweepOptions(ray="127.0.0.1:1"))

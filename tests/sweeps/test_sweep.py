@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from secateurs.sweeps import SweepOptions, run_sweep
 from secateurs.sweeps._job import Job, Outcome
 from secateurs.sweeps._local import visible_devices
 from tests.recipes._studies import read_json, weights
-from tests.sweeps._sweeps import RECIPE, finished, pretend, result, sweep
+from tests.sweeps._sweeps import RECIPE, finished, here, pretend, result, sweep
 
 RESUME = SweepOptions(resume=True)
 
@@ -162,7 +163,11 @@ def test_a_directory_belongs_to_one_sweep(tmp_path: Path, monkeypatch: pytest.Mo
         run_sweep(sweep(), tmp_path / "t")
 
 
-def test_a_real_sweep_leaves_ordinary_runs_that_share_their_training(tmp_path: Path) -> None:
+def test_a_real_sweep_leaves_ordinary_runs_that_share_their_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, here)
+    monkeypatch.setattr("sys.path", [*sys.path])
     state = run_sweep(sweep(objectives=["validation_accuracy", "macs"]), tmp_path / "s")
     assert statuses(state) == ["finished", "finished"]
     first, second = (tmp_path / "s" / trial["runs"][0]["path"] for trial in state["trials"])

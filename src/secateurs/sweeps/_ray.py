@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import os
+import socket
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +16,7 @@ from secateurs.sweeps._workers import Ended
 __all__ = ["RayWorkers"]
 
 _PATIENCE_S = 60.0
+_KNOCK_S = 10.0
 
 
 class RayWorkers:
@@ -109,15 +112,25 @@ def _import_ray() -> Any:
 
 
 def _connect(ray: Any, address: str) -> None:
+    # An address where nobody answers is asked once, for half a minute; Ray asks for many minutes.
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
             "--ray",
             wanted="a cluster that answers",
             got=f"{address}: {_first_line(error)}",
             cure="Start one by `ray start --head` and give --ray auto on that machine, or its address HOST:6379.",
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Whether anything listens there; "auto" and addresses of other kinds are left to Ray."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
 
 
 def _first_line(error: BaseException) -> str:
