@@ -7,10 +7,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from secateurs import _distributed, models
+from secateurs import _distributed, kept_inputs, models, trace
 from secateurs._errors import SecateursError
 from secateurs.data import Augment, Batches, BatchOptions, ImageSet
-from secateurs.training import Elbo, EpochRecord, TrainOptions, evaluate, evaluate_elbo, train
+from secateurs.sparsity import GroupLasso
+from secateurs.training import (
+    Distillation,
+    DistillationOptions,
+    Elbo,
+    EpochRecord,
+    Objective,
+    Penalised,
+    TrainOptions,
+    evaluate,
+    evaluate_elbo,
+    train,
+)
 
 __all__ = ["trained"]
 
@@ -34,7 +46,12 @@ class _Double:
 
 
 def trained(
-    network: str, options: dict[str, Any], images: int = 45, folder: str | None = None, stop_after: int = 0
+    network: str,
+    options: dict[str, Any],
+    images: int = 45,
+    folder: str | None = None,
+    stop_after: int = 0,
+    guided: bool = False,
 ) -> dict[str, Any]:
     """Train on this rank's parts of the batches; the weights as numbers, and what was seen."""
     torch.manual_seed(0)
@@ -49,7 +66,9 @@ def trained(
         if record.epoch + 1 == stop_after:
             raise _StopError
 
-    objective = Elbo(mean=_MEAN, std=_STD) if network.startswith("vae") else None
+    objective: Any = Elbo(mean=_MEAN, std=_STD) if network.startswith("vae") else None
+    if guided:
+        objective = _guided(model, _network(network).double())
     result = train(
         model,
         _Double(batches),
@@ -66,8 +85,17 @@ def trained(
         "momentum": _distributed.fingerprint(_momentum(model, result.optimizer)),
         "losses": [[record.train_loss, record.validation_loss, *record.step_losses] for record in result.history],
         "accuracies": [[record.train_accuracy, record.validation_accuracy] for record in result.history],
-        "seen": _seen(model, _Double(held_out), objective),
+        "seen": _seen(model, _Double(held_out), objective if isinstance(objective, Elbo) else None),
     }
+
+
+def _guided(model: nn.Module, teacher: nn.Module) -> Objective:
+    """A teacher's scores and attention maps, and a penalty."""
+    example = torch.zeros(1, 1, 8, 8, dtype=torch.float64)
+    options = DistillationOptions(alpha=0.5, features=0.5, match="attention")
+    features = kept_inputs(model, teacher, example, layers="*")
+    taught = Distillation(teacher, options, student=model, features=features)
+    return Penalised(taught, GroupLasso(strength=1e-3).on(trace(model, example)))
 
 
 def _seen(model: nn.Module, batches: _Double, objective: Elbo | None) -> list[float]:

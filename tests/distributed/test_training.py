@@ -54,6 +54,11 @@ def test_other_networks_and_optimizers_train_as_one_process(network: str, option
 
 
 @pytest.mark.slow
+def test_teachers_and_penalties_are_the_same_for_two_ranks() -> None:
+    assert_same_training(*both(network="conv2", options={"ema": 0.9}, guided=True))
+
+
+@pytest.mark.slow
 def test_running_statistics_are_those_of_all_ranks() -> None:
     # BatchNorm normalises over each rank's own images here, so the weights are near those of one process, not equal.
     one, ranks = both(network="norm", options={"ema": 0.9, "epochs": 4, "lr": 0.01}, images=60)

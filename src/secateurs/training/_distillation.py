@@ -28,7 +28,8 @@ class DistillationOptions:
         match "kept":       F = mean (x - y_k)^2 / mean y_k^2    with the channels k that the student has too
         match "attention":  F = mean (a(x) - a(y))^2 / mean a(y)^2,  a(x) = q / ||q||_2,  q = mean over channels of x^2
 
-    where attention maps a are over the positions of an image, and need no common channels.
+    where attention maps a are over the positions of an image, and need no common channels; layers that read none have
+    no such map. Several ranks each take the mean y^2 of their own images.
 
     Source: Hinton et al., Distilling the knowledge in a neural network, 2015 (scores); Romero et al., FitNets, 2015
     (features; there a learned layer makes widths equal, here the channels that a cut has kept are the target);
@@ -153,9 +154,14 @@ class Distillation:
                 # Moved once: a copy at every step would hold up the device.
                 self._channels[path] = channels = channels.to(its.device)
                 its = its.index_select(dim, channels)
+            elif mine.dim() == 2:
+                continue  # no positions
             else:
                 mine, its = attention(mine, dim), attention(its, dim)
             errors.append(F.mse_loss(mine, its) / its.square().mean().clamp(min=torch.finfo(its.dtype).tiny))
+        if not errors:
+            cure = "Watch layers that read images or tokens, or match kept channels."
+            raise TrainingError("distillation features", wanted="layers with positions", got="none", cure=cure)
         return torch.stack(errors).mean()
 
 
