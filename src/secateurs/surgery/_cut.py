@@ -185,7 +185,10 @@ def cut_model(model: nn.Module, plan: Plan) -> None:
     for path, cuts in cuts_by_path(plan).items():
         tensor, grad = tensors[path], tensors[path].grad
         tensor.grad = None
-        tensor.data = cut_tensor(tensor.data, cuts)
+        smaller = cut_tensor(tensor.data, cuts)
+        if tensor.requires_grad:
+            _forget_sizes(tensor)
+        tensor.data = smaller
         if grad is not None:
             tensor.grad = cut_tensor(grad, cuts)
     for scatter in plan.scatters:
@@ -194,6 +197,16 @@ def cut_model(model: nn.Module, plan: Plan) -> None:
         _renumber(tensors[entry.path], entry)
     for edit in plan.edits:
         _set(module_at(model, edit.path), edit)
+
+
+def _forget_sizes(tensor: Tensor) -> None:
+    """Let autograd note the sizes of a parameter anew.
+
+    While any result computed with it is alive, such as the loss of the step before, autograd keeps what it noted, and
+    takes gradients of no other shape. It begins anew when the data's type changes, and not when its shape does.
+    """
+    other = torch.float32 if tensor.dtype == torch.float16 else torch.float16
+    tensor.data = torch.empty(0, dtype=other, device=tensor.device)
 
 
 def _renumber(values: Tensor, entry: Renumber) -> None:
