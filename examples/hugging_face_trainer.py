@@ -30,9 +30,9 @@ model = BertForSequenceClassification(config)
 example = {"input_ids": torch.randint(1, 100, (2, 12)), "attention_mask": torch.ones(2, 12, dtype=torch.int64)}
 
 # BertConfig has one number for the inner width of all layers: equal shares of these, and nothing else.
-rules = {"scope": "layerwise", "kinds": ["hidden"], "protect": ["*pooler*"]}
+shares = {"bert.encoder.layer.*.intermediate.dense": 0.5}
 before = sec.cost(model, example)
-pruner = sec.callbacks.IterativePruner(example, remove={"params": 0.2}, cuts=2, every=3, rules=rules)
+pruner = sec.callbacks.IterativePruner(example, shares=shares, cuts=2, every=3)
 
 trainer = Trainer(
     model=model,

@@ -80,6 +80,34 @@ def test_parameters_stay_the_same_objects() -> None:
     assert pruner.cuts_done == 2
 
 
+def test_a_loss_of_before_the_cut_may_be_alive() -> None:
+    model = _net()
+    held: list[Tensor] = []
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    pruner = IterativePruner(args=X, remove={"macs": 0.5}, cuts=3)
+    for _ in range(4):
+        held.append(model(X).square().sum())
+        held[-1].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        pruner.step(model, optimizer)
+    assert pruner.finished
+    last = model(X).square().sum()
+    last.backward()
+    assert all(p.grad is not None and p.grad.shape == p.shape for p in model.parameters())
+
+
+def test_shares_take_equally_many_of_equal_axes() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4))
+    pruner = IterativePruner(args=X, shares={"*": 0.5}, cuts=3, schedule="linear")
+    widths = []
+    for _ in range(4):
+        pruner.step(model)
+        widths.append(tuple(len(layer.weight) for layer in model if isinstance(layer, nn.Linear)))
+    assert widths == [(26, 26, 4), (20, 20, 4), (15, 15, 4), (15, 15, 4)]
+
+
 def test_wrappers_around_model_and_optimizer_are_looked_through() -> None:
     class Wrapper:
         def __init__(self, optimizer: Optimizer) -> None:
@@ -98,6 +126,10 @@ def test_wrappers_around_model_and_optimizer_are_looked_through() -> None:
 def test_what_does_not_make_sense_is_refused() -> None:
     with pytest.raises(sec.ConfigError, match="IterativePruner remove: wanted some of macs, params, bytes"):
         IterativePruner(args=X, remove={"macz": 0.5})
+    with pytest.raises(sec.ConfigError, match="wanted a target in either remove or shares, got neither"):
+        IterativePruner(args=X)
+    with pytest.raises(sec.ConfigError, match="wanted no scope beside shares"):
+        IterativePruner(args=X, shares={"*": 0.5}, rules={"scope": "global"})
     with pytest.raises(sec.ConfigError, match="every: wanted an integer of at least 1, got 0"):
         IterativePruner(args=X, remove={"macs": 0.5}, every=0)
     with pytest.raises(sec.ConfigError, match="Did you mean 'protect'"):

@@ -36,8 +36,8 @@ def run(tmp_path: Path) -> Path:
     stage = folder / "stages" / "01-prune"
     stage.mkdir(parents=True)
     (folder / "config.yaml").write_text(dump_yaml(parse(RECIPE, source="here").resolved()))
-    state = {"status": "finished", "made_for": {"classes": 10, "shape": [1, 8, 8]}}
-    state |= {"stages": [{"name": "01-prune", "status": "finished"}]}  # type: ignore[dict-item]
+    stages = [{"name": "01-prune", "status": "finished"}]
+    state = {"status": "finished", "made_for": {"classes": 10, "shape": [1, 8, 8]}, "stages": stages}
     (folder / "run.json").write_text(json.dumps(state))
     sec.save(_cut_mlp(8), stage / "model.safetensors")
     return folder
@@ -56,6 +56,7 @@ def test_a_run_knows_its_network(run: Path) -> None:
         assert torch.equal(torch.export.load(run / "export" / "model.pt2").module()(x), left.model.eval()(x))
 
 
+@pytest.mark.slow
 def test_a_run_that_noted_less_looks_at_its_data(run: Path) -> None:
     pytest.importorskip("sklearn", reason="the extra `train` is not installed")
     state = json.loads((run / "run.json").read_text())

@@ -119,7 +119,7 @@ def test_layers_that_differ_are_named_with_the_field_and_its_values(tmp_path: Pa
         save_pretrained(result, tmp_path / "small")
     assert "12 for layers.0" in str(caught.value)
     assert "24 for layers.1" in str(caught.value)
-    assert "scope='layerwise'" in str(caught.value)
+    assert "scope={pattern: ratio}" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -187,14 +187,15 @@ def test_models_of_transformers(name: str, tmp_path: Path) -> None:
     example = torch.randint(1, 50, (2, 7)) if "vocab_size" in common else torch.randn(2, 3, 16, 16)
     graph = sec.trace(model, example)
     scores = sec.criteria.Magnitude()(graph)
-    rules: dict[str, Any] = {"remove": {"params": 0.1}, "kinds": (kind,), "protect": ("*pooler*",)}
-    result = sec.apply(model, sec.select(graph, scores, scope="layerwise", **rules))
+    chosen = [axis for axis in graph.axes if axis.kind == kind and "pooler" not in axis.name]
+    assert len(chosen) == 2
+    result = sec.apply(model, sec.select(graph, scores, scope={axis.name: 0.4 for axis in chosen}))
     assert result.plan.cuts
     config = save_pretrained(result, tmp_path / "small")
     assert getattr(config, field) < options["intermediate_size"]
     loaded = getattr(transformers, name).from_pretrained(tmp_path / "small").eval()
     with torch.no_grad():
         torch.testing.assert_close(loaded(example).logits, result.model(example).logits)
-    uneven = sec.apply(model, sec.select(graph, sec.criteria.Random()(graph), **rules))
+    uneven = sec.apply(model, graph.plan({chosen[0].name: [1, 2, 3], chosen[1].name: [1, 2]}))
     with pytest.raises(sec.PlanError, match=rf"config\.{field}"):
         save_pretrained(uneven, tmp_path / "uneven")

@@ -16,8 +16,6 @@ from secateurs.surgery import fill_random
 pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
 pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
 
-FAST = ("mlp", "conv2")
-
 
 def _network(name: str, *, narrow: bool) -> tuple[nn.Module, Tensor]:
     """The network with random weights and statistics; a quarter as wide where that is an option."""
@@ -45,9 +43,8 @@ def _cut(name: str, folder: Path, *, narrow: bool) -> None:
     _check(result.model, example, folder)
 
 
-@pytest.mark.parametrize("name", FAST)
-def test_some_after_a_cut(name: str, tmp_path: Path) -> None:
-    _cut(name, tmp_path, narrow=True)
+def test_one_after_a_cut(tmp_path: Path) -> None:
+    _cut("mlp", tmp_path, narrow=True)
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """Several cuts, spread over a training that goes on between them."""
 
 from collections.abc import Iterable, Mapping
-from fractions import Fraction
 from typing import Any, final
 
 import torch
@@ -33,7 +32,9 @@ class IterativePruner:
 
     Args:
         args, kwargs: an example call of the network, given in any of the ways of `trace`; on any device.
-        remove: fraction of the dense model's `macs`, `params` or `bytes` that is gone after the last cut.
+        remove: fraction of the dense model's `macs`, `params` or `bytes` that is gone after the last cut; or
+        shares: the same of the units of axes, by name or pattern. Axes of equal size lose
+            equally many, rounded up at every cut. One of the two.
         cuts: over how many cuts.
         every: steps between two cuts.
         start: steps before the first one.
@@ -61,7 +62,8 @@ class IterativePruner:
         args: tuple[Any, ...] | Mapping[str, Any] | Tensor = (),
         kwargs: Mapping[str, Any] | None = None,
         *,
-        remove: Mapping[str, float],
+        remove: Mapping[str, float] | None = None,
+        shares: Mapping[str, float] | None = None,
         cuts: int = 5,
         every: int = 1,
         start: int | None = None,
@@ -73,8 +75,10 @@ class IterativePruner:
         repair: bool = False,
         verify: bool = True,
     ) -> None:
-        _check(remove, every, start, rules or {})
-        self._ratios = {key: cut_ratios(ratio, cuts, schedule) for key, ratio in remove.items()}
+        _check(remove, shares, rules or {})
+        _check_steps(every, start)
+        self._ratios = {key: cut_ratios(ratio, cuts, schedule) for key, ratio in (remove or {}).items()}
+        self._shares = {key: cut_ratios(ratio, cuts, schedule) for key, ratio in (shares or {}).items()}
         self._args, self._kwargs = args, kwargs
         self._every, self._first = every, every if start is None else start
         how = {"criterion": criterion, "batches": batches, "loss": loss, "repair": repair, "verify": verify}
@@ -121,18 +125,28 @@ class IterativePruner:
             return None
         model = unwrapped(model)
         args, kwargs = self._example(model)
+        asked = self._next_shares() if self._shares else self._next_budget(model, args, kwargs)
+        found = None
+        if asked:
+            inner = _innermost(optimizer)
+            found = prune(model, args, kwargs, **{**self._how, **asked}, optimizer=inner, inplace=True)
+        self.cuts_done += 1
+        return found
+
+    def _next_budget(self, model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """What the next cut takes off the model as it is: exact fractions, which `select` takes as they are."""
         counted = cost(model, args, kwargs)
         now = {key: int(getattr(counted, key)) for key in self._ratios}
         self._start = self._start or now
-        wanted: dict[str, Fraction] = {key: ratios[self.cuts_done] for key, ratios in self._ratios.items()}
+        wanted = {key: ratios[self.cuts_done] for key, ratios in self._ratios.items()}
         remove = still_to_remove(wanted, self._start, now)
-        found = None
-        if remove:
-            remaining: dict[str, Any] = dict(remove)  # exact fractions, which `select` takes as they are
-            inner = _innermost(optimizer)
-            found = prune(model, args, kwargs, remove=remaining, optimizer=inner, inplace=True, **self._how)
-        self.cuts_done += 1
-        return found
+        return {"remove": remove} if remove else {}
+
+    def _next_shares(self) -> dict[str, Any]:
+        """The same of axes: a share of what is left of each."""
+        gone = {key: ratios[self.cuts_done - 1] if self.cuts_done else 0 for key, ratios in self._shares.items()}
+        scope = {key: 1 - (1 - ratios[self.cuts_done]) / (1 - gone[key]) for key, ratios in self._shares.items()}
+        return {"scope": scope}
 
     def _example(self, model: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any]]:
         found = arguments_of(model, self._args, self._kwargs, where="IterativePruner")
@@ -152,20 +166,26 @@ def _innermost(optimizer: Any) -> Optimizer | None:
     return optimizer
 
 
-def _check(remove: Mapping[str, float], every: int, start: int | None, rules: Mapping[str, Any]) -> None:
+def _check(remove: Mapping[str, float] | None, shares: Mapping[str, float] | None, rules: Mapping[str, Any]) -> None:
     where = "IterativePruner"
-    for key in remove:
+    if bool(remove) == bool(shares):
+        got, cure = "both" if remove else "neither", "Write for example remove={'macs': 0.5}."
+        raise ConfigError(where, wanted="a target in either remove or shares", got=got, cure=cure)
+    for key in remove or {}:
         if key not in _COUNTED:
             cure = nearest_hint(key, _COUNTED, "Take some of these.")
             raise ConfigError(f"{where} remove", wanted=f"some of {', '.join(_COUNTED)}", got=repr(key), cure=cure)
-    if not remove:
-        cure = "Write for example remove={'macs': 0.5}."
-        raise ConfigError(f"{where} remove", wanted="at least one target", got="none", cure=cure)
-    for name, value, least in (("every", every, 1), ("start", 1 if start is None else start, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            cure = "Say how many steps."
-            raise ConfigError(f"{where} {name}", wanted=f"an integer of at least {least}", got=repr(value), cure=cure)
     for key in rules:
         if key not in _RULES:
             cure = nearest_hint(key, _RULES, "These are arguments of secateurs.select.")
             raise ConfigError(f"{where} rules", wanted=f"some of {', '.join(_RULES)}", got=repr(key), cure=cure)
+    if shares and "scope" in rules:
+        cure = "Take one of them out."
+        raise ConfigError(f"{where} rules", wanted="no scope beside shares, which are one", got="both", cure=cure)
+
+
+def _check_steps(every: int, start: int | None) -> None:
+    for name, value, least in (("every", every, 1), ("start", 1 if start is None else start, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            where, cure = f"IterativePruner {name}", "Say how many steps."
+            raise ConfigError(where, wanted=f"an integer of at least {least}", got=repr(value), cure=cure)

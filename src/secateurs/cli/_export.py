@@ -67,6 +67,7 @@ def _export(
     from secateurs.export import export, save_pretrained
 
     size = _batch(batch)
+    _check_out(out_file, to)
     given = examples(inputs)
     found, usual, place = _read(checkpoint, model, options)
     file = _file(out_file, place, to)
@@ -114,12 +115,14 @@ def _read(
     return left.model, (torch.randn(1, *left.shape),), left.run / "export" / "model"
 
 
+def _check_out(out_file: Path | None, to: _Format | None) -> None:
+    if out_file is None or to in (None, _Format.pretrained) or out_file.suffix == f".{to}":
+        return
+    cure = f"Write --out {out_file.with_suffix(f'.{to}').name}, or leave --to out."
+    raise ConfigError("--out", wanted=f"a file ending in .{to}", got=str(out_file), cure=cure)
+
+
 def _file(out_file: Path | None, place: Path, to: _Format | None) -> Path:
-    if to is _Format.pretrained:
-        return out_file or place.with_name(f"{place.name}-pretrained")
-    if out_file is None:
-        return place.with_name(f"{place.name}.{(to or _Format.onnx).value}")
-    if to is not None and out_file.suffix != f".{to.value}":
-        cure = f"Write --out {out_file.with_suffix('.' + to.value).name}, or leave --to out."
-        raise ConfigError("--out", wanted=f"a file ending in .{to.value}", got=str(out_file), cure=cure)
-    return out_file
+    if out_file is not None:
+        return out_file
+    return place.with_name(f"{place.name}-pretrained" if to is _Format.pretrained else f"{place.name}.{to or 'onnx'}")

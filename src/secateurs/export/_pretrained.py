@@ -36,7 +36,7 @@ def save_pretrained(
     for, and the result is held against the model: the class built from the new config must have the same shapes and
     give the same outputs, and so must what `from_pretrained` reads from the folder.
 
-    A config has one number for all layers, so that layers must be cut by equal shares: `scope="layerwise"`.
+    A config has one number for all layers, so that layers must be cut by equal shares: `scope={pattern: ratio}`.
 
     Args:
         model: what `apply`, `prune` or `load` gave; it is left as it is.
@@ -117,7 +117,7 @@ def _wrong(where: str, what: str, error: float) -> VerifyError:
 
 def _refusal(name: str, obstacle: Obstacle, config: Any) -> PlanError:
     cure = (
-        "Cut layers by equal shares (scope='layerwise'), and only axes that the config has numbers for; "
+        "Cut layers by equal shares (scope={pattern: ratio}), and only axes that the config has numbers for; "
         "or save it by secateurs.save and load it by secateurs.load with its factory."
     )
     field = obstacle.field
