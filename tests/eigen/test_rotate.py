@@ -117,6 +117,43 @@ def test_bottlenecks_never_nest(options: EigenOptions) -> None:
     assert relative(outputs(once, x), outputs(kept, x)) < 1e-10
 
 
+def test_norms_are_renewed_by_what_the_cut_has_moved() -> None:
+    """With the images' own statistics stored before, the images' own are stored after."""
+    model, x = resnet(), images(24)
+    _store(model, x)
+    before = deepcopy(model.state_dict())
+    kept, renewed = (
+        rotate(model, [x], remove={"macs": 0.4}, options=EigenOptions(norms=norms)) for norms in ("kept", "renewed")
+    )
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    for name, value in kept.state_dict().items():
+        if "running" in name:
+            assert torch.equal(value, before[name])
+    found = renewed.state_dict()
+    _store(renewed, x)
+    for name, value in renewed.state_dict().items():
+        if "running" in name:
+            torch.testing.assert_close(found[name], value, rtol=1e-6, atol=1e-8)
+    assert not any(module._forward_pre_hooks for module in (*model.modules(), *renewed.modules()))
+    assert rotate(model, [x[:1]], remove={"macs": 0.4}) is not model  # one image has no variance: nothing to renew by
+
+
+def _store(model: nn.Module, x: Tensor) -> None:
+    """The images' statistics, as every norm sees them."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    with torch.no_grad():
+        model.train()(x)
+    for norm in norms:
+        size = 24 * 64 if norm.num_features == 16 else 24 * 16 if norm.num_features == 32 else 24 * 4
+        assert norm.running_var is not None
+        norm.running_var *= (size - 1) / size  # stored with Bessel's correction
+        norm.num_batches_tracked.zero_()  # type: ignore[union-attr]
+    model.eval()
+
+
 def test_a_rotated_network_is_saved_and_loaded(tmp_path: Path) -> None:
     x = images(dtype=torch.float32)
     model = rotate(resnet(dtype=torch.float32), [x], remove={"macs": 0.4}, options=EigenOptions(rotations="fixed"))

@@ -30,6 +30,9 @@ class EigenOptions:
             everything never pays for a rotation then. Without it there are always three layers. Nothing is folded where
             nothing is cut.
 
+        norms: "renewed", stored statistics of batch norms move as the cut moved those of the images, at the price of a
+            pass forward through both models; or "kept", those of the model, as published.
+
     Raises:
         ConfigError: an unknown word, or a limit outside (0, 1).
     """
@@ -42,12 +45,14 @@ class EigenOptions:
     method: Literal["directions", "tucker"] = "directions"
     rotations: Literal["trainable", "fixed"] = "trainable"
     fold: bool = True
+    norms: Literal["renewed", "kept"] = "renewed"
 
     def __post_init__(self) -> None:
         words = {
             "order": ("cost", "importance"),
             "method": ("directions", "tucker"),
             "rotations": ("trainable", "fixed"),
+            "norms": ("renewed", "kept"),
         }
         for name, known in words.items():
             if getattr(self, name) not in known:

@@ -13,6 +13,7 @@ from secateurs.eigen._build import bottleneck, pieces
 from secateurs.eigen._change import Rotation
 from secateurs.eigen._directions import Directions, rotated, with_importance
 from secateurs.eigen._forms import Place, full_form
+from secateurs.eigen._norms import renew_norms
 from secateurs.eigen._options import EigenOptions
 from secateurs.eigen._order import Kept, choose
 from secateurs.eigen._prove import prove
@@ -52,8 +53,8 @@ def rotate(
 
     Args:
         model: any module; it is left as it is.
-        batches: (inputs, targets), dicts or inputs, iterated once, or twice with `ekfac`. Costs are those of the first
-            image.
+        batches: (inputs, targets), dicts or inputs, iterated once, once more with `ekfac`, and twice more to renew
+            norms. Costs are those of the first image.
         remove: fraction of `macs`, `params`, `bytes` or `units` (directions of all these layers) to remove; one or
             several, all are met. None rotates every layer and cuts nothing.
         options: how factors are measured, limits, and the form of what is left.
@@ -110,6 +111,8 @@ def rotate_and_prove(
         if fixed:
             freeze([made.into, made.out])
         put(small, module, made)
+    if left and remove is not None and options.norms == "renewed":
+        renew_norms(model, small, looked_at or ())
     after = cost(small, example.args, example.kwargs)
     layers = {path: widths for path, (_, widths) in left.items()}
     directions = sum(sum(places[path].directions) for path in kept), sum(own.directions for own in kept.values())

@@ -71,6 +71,8 @@ class EigenStage(StageType, BaseModel):
     """Whether the 1x1 layers are trained further (`fix_rotation`)."""
     fold: bool = True
     """Multiply a rotation into the layer between where that is cheaper."""
+    norms: Literal["renewed", "kept"] = "renewed"
+    """Move stored statistics of batch norms as the cut moved those of the images, or leave them as they are."""
     protect: tuple[str, ...] = ()
     """Patterns of layers that stay whole."""
     stop: StopSection | None = None
@@ -153,6 +155,7 @@ class EigenStage(StageType, BaseModel):
             method=self.method,
             rotations=self.rotations,
             fold=self.fold,
+            norms=self.norms,
         )
 
 
