@@ -83,6 +83,30 @@ RECIPES = {
         seeds=[0],
         **{**SMALL, "data": {"name": "digits", "limit": 200, "validation_ratio": 0.2}},
     ),
+    "hold": config(
+        {
+            "type": "gates",
+            "bias": 0.5,
+            "costs": "macs",
+            "supervised": {"epochs": 1, "penalty": 0.2, "train": {"lr": 0.05}},
+            "reinforce": None,
+        },
+        {
+            "type": "repeat",
+            "times": 3,
+            "hold": {"accuracy_drop": 0.02},
+            "stages": [
+                {"type": "eigen", "remove": {"macs": 0.2}, "images": 64, "protect": ["*.skip_gate.*"]},
+                {**TRAIN, "epochs": 1},
+            ],
+        },
+        {
+            "type": "gates",
+            "supervised": None,
+            "reinforce": {"epochs": 1, "alpha": 2.0, "rl_weight": 1.0, "train": {"lr": 0.02}},
+        },
+        **{**SMALL, "data": {"name": "digits", "limit": 200, "validation_ratio": 0.2}},
+    ),
     "study": config(TRAIN, PRUNE, variants={"slow": {"stages.0.lr": 0.001}, "fast": {}}, seeds=[0, 1]),
 }
 
@@ -128,6 +152,7 @@ def carried_out(recipe: Path, out: Path, *, kills: int = 0, seconds: float = 0.0
         ("search", 8),
         ("autoencoder", 8),
         ("levels", 10),
+        ("hold", 10),
         ("study", 10),
     ],
 )

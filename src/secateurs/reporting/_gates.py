@@ -1,4 +1,4 @@
-"""What gates decide, as pictures: rates and depths, and the images that take the shortest and the longest ways."""
+"""What gates decide, as pictures: rates and depths, how they were learned, and images of short and of long ways."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,20 +9,22 @@ from torch import Tensor
 
 from secateurs._files import load_tensors
 from secateurs.reporting._figure import BLUE, LIGHT, ORANGE, name_layers, new_figure, save_figure, tidy
-from secateurs.reporting._record import RunRecord
+from secateurs.reporting._record import RunRecord, lasting
 
-__all__ = ["gates_figure", "last_gates", "route_sheet", "routes_figure", "write_gates"]
+__all__ = ["gates_figure", "last_gates", "learning_figure", "route_sheet", "routes_figure", "write_gates"]
 
 _FILE = "routes.safetensors"
 _GAP, _MIDDLE = 2, 10
 
 
 def write_gates(run: RunRecord) -> list[Path]:
-    """Both pictures into DIR/plots; returns the files, none for a run without gates."""
+    """The pictures into DIR/plots; returns the files, none for a run without gates."""
     told, sheet, folder = last_gates(run), route_sheet(run), run.path / "plots"
     if told is None:
         return []
     written = [save_figure(gates_figure(run, told), folder / "gates.png")]
+    if any(_learned(row) for row in run.epochs):
+        written.append(save_figure(learning_figure(run), folder / "gates_learning.png"))
     return written if sheet is None else [*written, save_figure(routes_figure(run, told, sheet), folder / "routes.png")]
 
 
@@ -60,6 +62,35 @@ def gates_figure(run: RunRecord, told: Mapping[str, Any]) -> Any:
     return figure
 
 
+def learning_figure(run: RunRecord) -> Any:
+    """What was skipped and how many validation images were right, after every epoch; and one against the other."""
+    figure = new_figure(9, 3.8)
+    over, against = figure.subplots(1, 2)
+    rows = list(enumerate((row for row in run.epochs if _learned(row)), start=1))
+    for number, stage in enumerate(dict.fromkeys(row["stage"] for _, row in rows)):
+        own = [(epoch, row) for epoch, row in rows if row["stage"] == stage]
+        epochs = [epoch for epoch, _ in own]
+        skipped = [100 * (1 - row["figures"]["computed"]) for _, row in own]
+        right = [100 * row["validation_accuracy"] for _, row in own]
+        colour = BLUE if number % 2 == 0 else ORANGE
+        over.plot(epochs, skipped, color=colour, marker="o", markersize=3)
+        against.plot(skipped, right, color=colour, marker="o", markersize=3, label=stage)
+        against.annotate(
+            str(epochs[-1]), (skipped[-1], right[-1]), fontsize=8, xytext=(4, 2), textcoords="offset points"
+        )
+    over.set_xlabel("epoch of training with gates")
+    over.set_ylabel("cost of blocks with gates, skipped, %")
+    over.set_ylim(bottom=0)
+    over.xaxis.get_major_locator().set_params(integer=True)
+    against.set_xlabel("skipped, %")
+    against.set_ylabel("validation accuracy, %")
+    against.legend(fontsize=8, frameon=False)
+    for axes in (over, against):
+        tidy(axes)
+    figure.suptitle(f"{run.name}: what gates learn", x=0.01, ha="left")
+    return figure
+
+
 def route_sheet(run: RunRecord) -> dict[str, Tensor] | None:
     """The images that the last training of gates has left; None where there are none."""
     files = [run.path / "stages" / stage["name"] / _FILE for stage in _finished(run)]
@@ -89,9 +120,12 @@ def routes_figure(run: RunRecord, told: Mapping[str, Any], sheet: Mapping[str, T
     return figure
 
 
+def _learned(row: Mapping[str, Any]) -> bool:
+    return "computed" in row.get("figures", {}) and row["validation_accuracy"] is not None
+
+
 def _finished(run: RunRecord) -> list[Mapping[str, Any]]:
-    done = [stage for stage in run.state.get("stages", []) if stage.get("status") == "finished"]
-    return [stage for stage in done if "gates" in (stage.get("results") or {})]
+    return [stage for stage in lasting(run) if "gates" in (stage.get("results") or {})]
 
 
 def _row(sheet: Mapping[str, Tensor], number: int) -> Tensor:

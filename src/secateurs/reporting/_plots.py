@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from secateurs._files import write_text
+from secateurs.reporting._compute import write_compute
 from secateurs.reporting._cuts import cut_runs, cut_table
 from secateurs.reporting._cuts_plot import cuts_figure
 from secateurs.reporting._figure import save_figure
@@ -66,6 +67,7 @@ def write_study(path: Path) -> tuple[Path, ...]:
     if runs:
         write_text(path / "cuts.md", cut_table(runs))
         written.append(save_figure(cuts_figure(study, runs), path / "plots" / "cuts.png"))
+    written += write_compute(study)
     return (*written, *_subsets_and_searches(study.name, path, list(member_runs(study))))
 
 

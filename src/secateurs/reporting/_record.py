@@ -8,7 +8,7 @@ from typing import Any
 
 from secateurs._errors import FileError
 
-__all__ = ["RunRecord", "member_runs", "read_run"]
+__all__ = ["RunRecord", "lasting", "member_runs", "read_run"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,20 @@ class RunRecord:
             for stage in self.state.get("stages", [])
             if stage.get("type") == kind and stage.get("status") == "finished"
         ]
+
+
+def lasting(run: RunRecord, kind: str | None = None) -> list[Mapping[str, Any]]:
+    """The finished stages (of a kind) whose work is in the network: neither left out nor undone by a limit."""
+    done = [stage for stage in run.state.get("stages", []) if stage.get("status") == "finished"]
+    results = {stage["name"]: stage.get("results") or {} for stage in done}
+    undone = {name for each in results.values() for name in each.get("undone", ())}
+    return [
+        stage
+        for stage in done
+        if stage["name"] not in undone
+        and "left_out" not in results[stage["name"]]
+        and kind in (None, stage.get("type"))
+    ]
 
 
 def read_run(path: Path) -> RunRecord:

@@ -1,10 +1,11 @@
 """Training curves over all stages, with the cuts marked."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secateurs.reporting._figure import BLUE, GREY, ORANGE, new_figure, tidy
-from secateurs.reporting._record import RunRecord
+from secateurs.reporting._record import RunRecord, lasting
 
 __all__ = ["training_figure"]
 
@@ -74,17 +75,19 @@ def _mark(axes: Any, cuts: Sequence[tuple[float, str]], *, labelled: bool) -> No
 
 def _cuts(run: RunRecord) -> list[tuple[float, str]]:
     """(place between two epochs, label) of every finished cut."""
-    lengths = {stage["name"]: sum(row["stage"] == stage["name"] for row in run.epochs) for stage in run.stages("train")}
+    lengths = Counter(row["stage"] for row in run.epochs)
+    lasts = {stage["name"] for stage in lasting(run)}
     place, cuts = 0, []
     for stage in run.state.get("stages", []):
-        place += lengths.get(stage["name"], 0)
+        place += lengths[stage["name"]]
         results = stage.get("results") or {}
         if "target_sparsity" in results:
             cuts.append((place + 0.5, f"level {results['level']}, {results['sparsity']:.0f} % removed"))
-        elif stage.get("type") == "prune" and stage.get("status") == "finished":
-            asked, removed = results.get("asked", {}), results.get("removed", {})
+        elif stage.get("type") in ("prune", "eigen") and "removed" in results:
+            asked, removed = results.get("asked", {}), results["removed"]
             parts = [f"{100 * removed.get(name, ratio):.0f} % of {name}" for name, ratio in asked.items()]
-            cuts.append((place + 0.5, "cut " + ", ".join(parts)))
+            undone = "" if stage["name"] in lasts else ", undone"
+            cuts.append((place + 0.5, "cut " + ", ".join(parts) + undone))
     return cuts
 
 
