@@ -6,7 +6,7 @@ removes the share asked for, counted on the network that is left, is found by bi
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from functools import partial
 from importlib import import_module
@@ -78,17 +78,21 @@ class Cut:
     make: Callable[[], Net]
 
 
-def cuts_of(model: Net, batches: Batches, remove: float, patterns: Sequence[str] = ("*",)) -> Iterator[Cut]:
-    """All ways whose names match a pattern. Each score is computed once, when first asked for."""
+def cuts_of(
+    model: Net, batches: Batches, remove: float, patterns: Sequence[str] = ("*",), seed: int = 0
+) -> Iterator[Cut]:
+    """All ways whose names match a pattern; each score is computed once, when first asked for, and the seed is that of
+    the random ones."""
     graph = sec.trace(model, args=(batches[0][0][:1],))
     scored: dict[tuple[str, str], Any] = {}
     for name, row in OURS.items():
+        row = replace(row, options={"seed": seed}) if row.criterion == "random" else row
         for repair in (False, True):
             make = partial(_ours, graph, batches, remove, row, scored, repair=repair)
             yield from _matching(f"ours: {name}{', repaired' if repair else ''}", make, patterns)
     for name in THEIRS:
         for scope in ("uniform", "global"):
-            make_theirs = partial(_theirs, model, batches, remove, name, together=scope == "global")
+            make_theirs = partial(_theirs, model, batches, remove, name, together=scope == "global", seed=seed)
             yield from _matching(f"Torch-Pruning: {name}, {scope}", make_theirs, patterns)
 
 
@@ -128,12 +132,13 @@ def _ours(
     return sec.repair(result, batches).model if repair else result.model
 
 
-def _theirs(model: Net, batches: Batches, remove: float, name: str, *, together: bool) -> Net:
+def _theirs(model: Net, batches: Batches, remove: float, name: str, *, together: bool, seed: int) -> Net:
     dense, low, high = macs(model, batches[0][0]), 0.0, 0.95
     best: Net | None = None
     gradients = _gradients(model, batches, name)
     for _ in range(9):
         ratio = (low + high) / 2
+        torch.manual_seed(seed)
         cut = _at(ratio, model, batches[0][0][:1], name, gradients, together=together)
         enough = 1 - macs(cut, batches[0][0]) / dense >= remove
         low, high, best = (low, ratio, cut) if enough else (ratio, high, best)
@@ -161,7 +166,6 @@ def _at(
     )
     for path, weight in cut.named_parameters():
         weight.grad = gradients[path].clone()
-    torch.manual_seed(0)
     pruner.step()
     cut.zero_grad()
     return cut

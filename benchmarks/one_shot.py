@@ -54,7 +54,7 @@ def renewed(model: Net, batches: Batches) -> Net:
 @torch.no_grad()
 def accuracy(model: Net, batches: Batches, precision: str = "32") -> float:
     """Per cent."""
-    model = copy.deepcopy(model).eval().to(memory_format=torch.channels_last)
+    model = copy.deepcopy(model).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     right = 0
     for x, y in batches:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
@@ -65,7 +65,7 @@ def accuracy(model: Net, batches: Batches, precision: str = "32") -> float:
 def part(batches: Batches, which: slice, device: str) -> Batches:
     """Some of the images."""
     x, y = (torch.cat(parts)[which].to(device) for parts in zip(*batches, strict=True))
-    return list(zip(x.split(128), y.split(128), strict=True))
+    return list(zip(torch.split(x, 128), torch.split(y, 128), strict=True))
 
 
 class Measuring:
@@ -108,12 +108,12 @@ class Measuring:
 
 
 def _network(options: argparse.Namespace) -> Net:
-    width = {} if options.width == 1 else {"width": options.width}
+    width: dict[str, Any] = {} if options.width == 1 else {"width": options.width}
     weights = load_file(options.weights)
     classes = next(
         len(value) for name, value in weights.items() if name.endswith(("linear.weight", "classifier.weight"))
     )
-    shortcut = {"shortcut": "B"} if any(".shortcut." in name for name in weights) else {}
+    shortcut: dict[str, Any] = {"shortcut": "B"} if any(".shortcut." in name for name in weights) else {}
     model = sec.models.build(options.network, classes=classes, **width, **shortcut)
     model.load_state_dict(weights)
     return model.eval().to(options.device)
