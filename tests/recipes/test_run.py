@@ -27,7 +27,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_run_directory_is_as_designed(finished: Path) -> None:
     files = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
-    stages = {"00-train": {"model.safetensors"}, "01-prune": {"model.safetensors", "plan.json", "channels.json"}}
+    stages = {
+        "00-train": {"model.safetensors"},
+        "01-prune": {"model.safetensors", "plan.json", "channels.json", "scores.safetensors"},
+    }
     stages |= {"02-retrain": {"model.safetensors"}, "03-measure": set()}
     wanted = {f"stages/{stage}/{name}" for stage, names in stages.items() for name in (*names, "metrics.json")}
     wanted |= {"config.yaml", "graph.json", "run.json", "metrics.jsonl", "split.safetensors"}

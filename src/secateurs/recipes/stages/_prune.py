@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from secateurs import criteria
-from secateurs._files import write_json
+from secateurs._files import save_tensors, write_json
 from secateurs.graph import Graph, Plan, trace
 from secateurs.recipes._channels import CHANNELS_FILE, removed_channels
 from secateurs.recipes._figures import figures, kept_axes, removed_fractions
@@ -34,7 +34,10 @@ from secateurs.surgery import apply, latency_removed
 if TYPE_CHECKING:
     from secateurs.recipes._session import Session
 
-__all__ = ["Choice", "CriterionSection", "PruneStage"]
+__all__ = ["SCORES_FILE", "Choice", "CriterionSection", "PruneStage"]
+
+SCORES_FILE = "scores.safetensors"
+"""The scores by which the stage has cut: axis to one number per unit."""
 
 
 class PruneStage(CutOptions, StageType):
@@ -143,6 +146,7 @@ def _plan(session: "Session", step: Step, stage: PruneStage, graph: Graph, asked
     if not scope or asked.done:
         return graph.plan({})
     scores = scores_of(session, step, stage, graph)
+    save_tensors(session.directory.folder(step.name) / SCORES_FILE, dict(scores))
     if stage.remove and "latency" in stage.remove:
         return planned(lambda: _by_latency(session, stage, graph, scores, asked))
     return planned(lambda: selected(graph, scores, stage, asked.remove, scope))

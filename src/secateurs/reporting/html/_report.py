@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from secateurs._errors import FileError, SecateursError
@@ -9,13 +10,19 @@ from secateurs._files import write_text
 from secateurs.reporting._catalogue import Entry, catalogue
 from secateurs.reporting.html._curves import group_curves, run_curves
 from secateurs.reporting.html._fixed import axes_table, fixed_table
+from secateurs.reporting.html._gates_view import gates_view
 from secateurs.reporting.html._headline import before_after, key_figures, runs_table, variants_table
 from secateurs.reporting.html._kept import kept_of, kept_table, kept_together
+from secateurs.reporting.html._levels_view import levels_view
 from secateurs.reporting.html._markup import Child, Markup, tag
+from secateurs.reporting.html._masks_view import masks_view
 from secateurs.reporting.html._methods import methods_of
 from secateurs.reporting.html._network import network_picture
 from secateurs.reporting.html._origin import commands_table, config_block, environment_table
 from secateurs.reporting.html._page import Section, page
+from secateurs.reporting.html._scores_view import scores_view
+from secateurs.reporting.html._search_view import search_view
+from secateurs.reporting.html._subset_view import subset_view
 from secateurs.reporting.html._symbols import symbol
 from secateurs.reporting.html._tradeoff import tradeoff_charts
 from secateurs.reporting.html._views import Group, View, groups_of
@@ -107,16 +114,20 @@ def _trouble(groups: Sequence[Group]) -> list[Markup]:
 
 
 def _group_sections(number: int, group: Group) -> Iterable[Section]:
-    if len(group.views) < 2:
-        return
-    parts = [
-        ("Accuracy against cost", lambda: tradeoff_charts(group)),
+    compared: list[tuple[str, Callable[[], Child]]] = [
+        ("Against cost", lambda: tradeoff_charts(group)),
         ("Training", lambda: group_curves(group)),
         ("Units kept, % of each axis", lambda: kept_together(group)),
     ]
-    shown = [(title, made) for title, build in parts if (made := _guarded(build))]
-    content = [_legend(group), *([tag("h3", title), made] for title, made in shown)]
-    yield Section(anchor=f"group-{number}", title=group.name, content=content if shown else None)
+    several = len(group.views) > 1
+    shown = [(title, made) for title, build in compared if several and (made := _guarded(build))]
+    content: list[Child] = [[tag("h3", title), made] for title, made in shown]
+    for view in (levels_view, gates_view, masks_view, search_view, subset_view):
+        content.append(_guarded(partial(view, group)))
+    if any(content):
+        yield Section(
+            anchor=f"group-{number}", title=group.name, content=[_legend(group) if several else None, content]
+        )
 
 
 def _legend(group: Group) -> Markup:
@@ -195,6 +206,7 @@ def _run(group: Group, view: View, anchor: str, *, opened: bool) -> Markup:
         None if opened else _guarded(lambda: before_after(view, merit)),
         _guarded(lambda: run_curves(view, merit)),
         _guarded(lambda: kept_table(view)),
+        _guarded(lambda: scores_view(view)),
         config_block("Resolved recipe", view.config) if view.config and like is view.config else None,
         config_block("Resolved recipe, where it differs from the first of the group", view.config, like)
         if view.config and like is not view.config
