@@ -199,7 +199,7 @@ def test_fixed_rotations_ask_for_no_gradients_and_load_so(tmp_path: Path) -> Non
 
 def test_it_trains_like_any_network() -> None:
     x, labels = images(), torch.arange(12) % 4
-    model = rotate(resnet(), [x], remove={"macs": 0.4}).eval()
+    model = rotate(resnet(), [x], remove={"macs": 0.4}).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     losses = []
     for _ in range(5):
