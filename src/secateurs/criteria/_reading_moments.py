@@ -56,7 +56,7 @@ def read_moments(
                 watch.images = images_of(batch)
                 watch.number = number
                 batch.outputs(graph.model)
-    return {path: watch.result(path) for path in watch.sums}
+    return {path: watch.result(path) for path in list(watch.sums)}
 
 
 class _Watch:
@@ -91,8 +91,8 @@ class _Watch:
             moments.add(x, y)
 
     def result(self, path: str) -> ReadMoments:
-        """Of one weight."""
-        moments, window, reads = self.sums[path]
+        """Of one weight, whose sums are let go: both together would be twice the memory."""
+        moments, window, reads = self.sums.pop(path)
         weight = self._graph.tensor(path).detach().double()
         if reads == 0:
             weight = weight.t()
