@@ -84,4 +84,5 @@ def pretend(monkeypatch: pytest.MonkeyPatch, becomes: Callable[[Job], Outcome], 
         return workers
 
     monkeypatch.setattr("secateurs.sweeps._sweep.LocalWorkers", make)
+    monkeypatch.setattr("secateurs.sweeps._sweep.draw_study", lambda *_: None)
     return workers

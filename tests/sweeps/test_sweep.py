@@ -195,6 +195,7 @@ def build():
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_the_system_kills_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "crashing_network.py").write_text(CRASH)
     monkeypatch.setenv("SECATEURS_CRASH", str(tmp_path / "mark"))

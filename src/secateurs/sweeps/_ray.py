@@ -3,9 +3,12 @@
 import importlib
 import json
 import os
+import signal
 import socket
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from secateurs._errors import ConfigError
@@ -17,6 +20,7 @@ __all__ = ["RayWorkers"]
 
 _PATIENCE_S = 60.0
 _KNOCK_S = 10.0
+_POLL_S = 0.1
 
 
 class RayWorkers:
@@ -56,12 +60,13 @@ class RayWorkers:
 
     def wait(self, seconds: float) -> Sequence[Ended]:
         """Those that have ended, once there are any or so many seconds have passed."""
-        tasks = list(self._tasks)
-        if not tasks:
-            return []
-        ready, _ = self._ray.wait(tasks, num_returns=1, timeout=seconds)
-        if ready:
-            ready, _ = self._ray.wait(tasks, num_returns=len(tasks), timeout=0)
+        until = time.monotonic() + seconds
+        while True:
+            tasks = list(self._tasks)
+            ready, _ = self._ray.wait(tasks, num_returns=len(tasks), timeout=0) if tasks else ([], [])
+            if ready or not tasks or time.monotonic() > until:
+                break
+            time.sleep(_POLL_S)  # not inside of Ray, which would make another exception of what a signal raises
         return [Ended(path=self._tasks.pop(task), outcome=self._outcome(task)) for task in ready]
 
     def cancel(self, path: str) -> None:
@@ -116,7 +121,8 @@ def _connect(ray: Any, address: str) -> None:
     os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        with _own_signals():
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
             "--ray",
@@ -124,6 +130,19 @@ def _connect(ray: Any, address: str) -> None:
             got=f"{address}: {_first_line(error)}",
             cure="Start one by `ray start --head` and give --ray auto on that machine, or its address HOST:6379.",
         ) from error
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """What signals do stays as it was: Ray would leave at SIGTERM without letting runs save their work."""
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if main and handler is not None:
+                signal.signal(number, handler)
 
 
 def _knock(address: str) -> None:

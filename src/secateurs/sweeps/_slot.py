@@ -33,8 +33,12 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     for line in sys.stdin:
-        answers.write(_in_child(line) + "\n")
-        answers.flush()
+        answer = _in_child(line)
+        try:
+            answers.write(answer + "\n")
+            answers.flush()
+        except BrokenPipeError:  # who asked is gone; what the run has done is on disk
+            os._exit(0)
     return 0
 
 

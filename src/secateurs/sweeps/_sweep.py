@@ -28,6 +28,7 @@ from secateurs.sweeps._workers import Workers
 __all__ = ["SweepOptions", "run_sweep"]
 
 _TICK_S = 0.5
+_TRIED = 500
 _LOSSES = 10
 """So often a run may lose its machine, whatever `retries` says: none of these was its fault, as far as is known."""
 
@@ -76,18 +77,14 @@ def run_sweep(sweep: Sweep, out: Path, options: SweepOptions | None = None) -> d
 
 
 def _check(sweep: Sweep) -> None:
-    """Try everything that can be tried before any work is done: of a grid, every trial."""
+    """Try what can be tried before any work is done: of a grid, every trial, or the first of very many."""
     if sweep.search == "optuna":
         import_optuna()
-    if sweep.search == "grid":
-        tried: list[Trial] = []
-        while (values := propose(sweep, tried)) is not None:
-            trial_recipes(sweep, values, source=f"{sweep.name}, trial {len(tried)}")
-            tried.append(Trial(number=len(tried), name="", values=values, runs=()))
-    else:
-        values = propose(sweep, [])
-        assert values is not None
-        trial_recipes(sweep, values, source=f"{sweep.name}, trial 0")
+    tried: list[Trial] = []
+    most = _TRIED if sweep.search == "grid" else 1
+    while len(tried) < most and (values := propose(sweep, tried)) is not None:
+        trial_recipes(sweep, values, source=f"{sweep.name}, trial {len(tried)}")
+        tried.append(Trial(number=len(tried), name="", values=values, runs=()))
 
 
 def _failures(state: SweepState) -> list[Trial]:
