@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from secateurs._files import write_text
-from secateurs.reporting._figure import colour_of, marker_of, new_figure, save_figure, tidy
+from secateurs.reporting._figure import colour_of, legend_beside, marker_of, new_figure, save_figure, tidy
 from secateurs.reporting._merit import Merit, merit_of
 from secateurs.reporting._record import RunRecord, lasting, member_runs
 from secateurs.reporting._spread import counts, mean_spread
@@ -84,7 +84,7 @@ def compute_figure(name: str, rows: Sequence[ComputeRow]) -> Any:
     axes.set_xlabel("GFLOPs of one image, as gates decide")
     axes.set_ylabel(f"test {rows[0].merit.title}")
     tidy(axes)
-    axes.legend(fontsize=8, frameon=False)
+    legend_beside(axes)
     figure.suptitle(f"{name}: what is computed, and what it is worth", x=0.01, ha="left")
     return figure
 

@@ -38,6 +38,7 @@ _FIGURES = (
     _Figure(key="test_kld", title="  divergence, nats", scale=1, pattern="{:.2f}"),
     _Figure(key="params", title="parameters", scale=1, pattern="{:,.0f}"),
     _Figure(key="macs", title="MACs", scale=1, pattern="{:,.0f}"),
+    _Figure(key="expected_macs", title="MACs as gates decide", scale=1, pattern="{:,.0f}"),
     _Figure(key="bytes", title="bytes", scale=1, pattern="{:,.0f}"),
 )
 _LATENCY = _Figure(key="latency_ms", title="latency", scale=1, pattern="{:.3g} ms")
