@@ -39,6 +39,8 @@ def _rows(folder: Path) -> list[list[Cell]]:
     removed = json.loads((folder / "plan.json").read_text(encoding="utf-8"))["removed"]
     rows = []
     for axis, tensor in load_tensors(folder / SCORES_FILE)[0].items():
+        if axis.endswith(":branch") and axis not in removed:  # units of other axes, which take no part as a rule
+            continue
         scores, gone = [float(score) for score in tensor.double().tolist()], set(removed.get(axis, ()))
         lost = [score for unit, score in enumerate(scores) if unit in gone]
         kept = [score for unit, score in enumerate(scores) if unit not in gone]
