@@ -171,6 +171,7 @@ def cuts() -> dict[str, Cut]:
         "eigen, one threshold, sampled labels, three layers": eigen(order="importance", factors=sampled, fold=False),
         "eigen, empirical Fisher": eigen(factors=FactorOptions(fisher="empirical")),
         "eigen, three layers always": eigen(fold=False),
+        "eigen, norms kept": eigen(norms="kept"),
         "eigen, limit 0.5": eigen(limit=0.5),
         "eigen, normalized": eigen(normalize=True),
         "eigen, EKFAC": eigen(ekfac=True),
