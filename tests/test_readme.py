@@ -33,7 +33,7 @@ def test_the_commands_that_do_not_train_run_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for command in (line for line in COMMANDS if not line.startswith("run ")):
+    for command in (line for line in COMMANDS if not line.startswith(("run ", "sweep "))):
         if command.startswith("export ") and find_spec("onnxruntime") is None:
             continue  # only with the extra `export`
         result = CliRunner().invoke(app, shlex.split(command))
@@ -41,6 +41,7 @@ def test_the_commands_that_do_not_train_run_one_after_the_other(
         assert result.output.strip()
 
 
+@pytest.mark.parametrize(("command", "folder"), [("run", "recipes"), ("sweep", "recipes/sweeps")])
 def test_the_commands_that_train_name_ready_files(command: str, folder: str) -> None:
     ready = {path.stem for path in (Path(__file__).parent.parent / folder).glob("*.yaml")}
     named = {line.split()[1] for line in COMMANDS if line.startswith(f"{command} ")}

@@ -182,8 +182,8 @@ def test_models_of_transformers(name: str, tmp_path: Path) -> None:
     common: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
     if "image_size" not in options:
         common["vocab_size"] = 50
+    torch.manual_seed(0)  # not filled at random: buffers that are not saved must be what the class makes
     model = getattr(transformers, name)(getattr(transformers, config_name)(**common, **options)).eval()
-    fill_random(model, seed=0)
     example = torch.randint(1, 50, (2, 7)) if "vocab_size" in common else torch.randn(2, 3, 16, 16)
     graph = sec.trace(model, example)
     scores = sec.criteria.Magnitude()(graph)
