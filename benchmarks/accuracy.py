@@ -73,7 +73,9 @@ class Protocol:
     def __init__(self, options: argparse.Namespace, grid: Grid) -> None:
         self.grid, self.device, self.log = grid, options.device, options.log
         mean, std = NORMAL["imagenet"]
-        self.splits = load(DataOptions(path=options.data, validation_ratio=0.1, mean=mean, std=std))
+        self.splits = load(
+            DataOptions(path=options.data, validation_ratio=0.1, mean=mean, std=std, limit=options.limit)
+        )
         self.precision = options.precision
         self.done = {_key(row) for row in read(self.log)}
         self.dense = options.dense
@@ -86,9 +88,10 @@ class Protocol:
             self._keep({"network": name, "name": "dense", "remove": 0.0, "seed": 0, "removed": 0.0}, model, lr=None)
             for remove in self.grid.remove:
                 rate = self._rate(name, model, seen, remove)
+                held: dict[str, nn.Module] = {}
                 for seed in range(self.grid.seeds):
                     for cut in cuts_of(model, seen, remove, self.grid.rows, seed=seed):
-                        self._row(name, model, remove, cut, seed=seed, lr=rate)
+                        self._row(name, model, remove, _once(cut, held), seed=seed, lr=rate)
 
     def _rate(self, name: str, model: nn.Module, seen: Seen, remove: float) -> float:
         """Best on validation images for the L1 norm."""
@@ -175,6 +178,19 @@ class Protocol:
         return model.eval()
 
 
+def _once(cut: Cut, held: dict[str, nn.Module]) -> Cut:
+    """The same cut for every seed, made once, but for those by lot."""
+    if "Random" in cut.name:
+        return cut
+
+    def make() -> nn.Module:
+        if cut.name not in held:
+            held[cut.name] = cut.make()
+        return copy.deepcopy(held[cut.name])
+
+    return Cut(name=cut.name, make=make)
+
+
 def read(log: Path) -> list[dict[str, Any]]:
     """All rows so far."""
     return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
@@ -238,6 +254,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--epoch-images", type=int, help="images of an epoch, others in each; all unless given")
+    parser.add_argument("--limit", type=int, help="of training images and of test images, to try it out")
     parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.03, 0.1])
     parser.add_argument("--rows", nargs="+")
     parser.add_argument("--device", default="cpu")

@@ -3,8 +3,8 @@
     python -m benchmarks.repair_memory [--images 16 32 64] [--batch 16] [--criterion magnitude] [--write]
 
 Each number of images in a process of its own, whose peak is told beside what it held before: weights of a new network,
-random images, half of the multiply-adds removed. The images themselves are counted (0.57 MiB each), as a loader's are
-that keeps none are not: they are made one batch at a time, as they are asked for, and held by repair until it is done.
+random images, half of the multiply-adds removed. Images (0.57 MiB each) are made one batch at a time, as they are asked
+for, and held by repair until it is done.
 `--write` puts the table into docs/results/repair_memory.md.
 """
 
