@@ -166,7 +166,10 @@ def _network(view: View, names: Sequence[str]) -> Markup:
     kept = {axis: left for axis, (left, _) in kept_of(view).items()}
     cut = f", as {view.variant} has left it" if any(left < size for left, size in kept_of(view).values()) else ""
     of = f"Of {', '.join(names[:6])}{' and others' if len(names) > 6 else ''}."
-    about = "Layers from top to bottom; each coloured line is an axis, as wide as it has units; bars are multiply-adds before any cut."
+    about = (
+        "Layers from top to bottom; each coloured line is an axis, as wide as it has units; bars are multiply-adds "
+        "before any cut."
+    )
     return tag(
         "div",
         tag("h3", f"{title}{cut}"),

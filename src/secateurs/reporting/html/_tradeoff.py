@@ -7,6 +7,7 @@ from typing import Literal
 
 from secateurs.reporting._merit import Merit
 from secateurs.reporting._spread import spread_of
+from secateurs.reporting.html._course import course_of
 from secateurs.reporting.html._markup import Markup, tag
 from secateurs.reporting.html._numbers import finite, short
 from secateurs.reporting.html._views import Group, View, figure_of
@@ -21,6 +22,8 @@ class _Kind:
     x_title: str
     unit: str
     value: Callable[[View, str], float | None]
+    key: str | None = None
+    scale: float = 1.0
 
 
 def _training_gops(view: View, side: str) -> float | None:
@@ -46,12 +49,24 @@ def _gops(view: View, side: str) -> float | None:
 
 
 _KINDS = (
-    _Kind(title="Multiply-adds", x_title="MACs per image", unit="MACs", value=lambda v, s: figure_of(v, s, "macs")),
-    _Kind(title="Parameters", x_title="parameters", unit="parameters", value=lambda v, s: figure_of(v, s, "params")),
+    _Kind(
+        title="Multiply-adds",
+        x_title="MACs per image",
+        unit="MACs",
+        key="macs",
+        value=lambda v, s: figure_of(v, s, "macs"),
+    ),
+    _Kind(
+        title="Parameters",
+        x_title="parameters",
+        unit="parameters",
+        key="params",
+        value=lambda v, s: figure_of(v, s, "params"),
+    ),
     _Kind(
         title="Latency", x_title="latency, ms, batch of 1", unit="ms", value=lambda v, s: figure_of(v, s, "latency_ms")
     ),
-    _Kind(title="Operations", x_title="GOps per image, 2 per MAC", unit="GOps", value=_gops),
+    _Kind(title="Operations", x_title="GOps per image, 2 per MAC", unit="GOps", key="macs", scale=2e-9, value=_gops),
     _Kind(title="Operations of training", x_title="training GOps of the run", unit="GOps", value=_training_gops),
 )
 
@@ -95,20 +110,24 @@ def _chart(group: Group, kind: _Kind) -> Chart | None:
             everything += [(place.x, place.y) for place in places]
     if not everything:
         return None
+    alone = group.done[0] if len(group.done) == 1 else None
+    course = None if alone is None or kind.key is None else course_of(alone, merit, kind.key, kind.scale, kind.unit)
     dense = _dense(group, kind)
     everything += [(point.x, point.y) for point in dense]
     front = Series(name="Pareto front", line=pareto(everything), step=True, label="Pareto front")
     before = Series(name="before", points=dense)
     xs = [x for x, _ in everything]
     scale: Literal["linear", "log"] = "log" if min(xs) > 0 and max(xs) / min(xs) > 8 else "linear"
+    if course is not None:
+        series.insert(0, course)
     best = max(y for _, y in everything)
     # What has fallen apart would hide the differences of the others.
-    bottom = best - 5 * merit.shown_below(best)
+    bottom = None if course is not None else best - 5 * merit.shown_below(best)
     return Chart(
         title=f"{merit.word[:1].upper() + merit.word[1:]} against {kind.title.lower()}",
         x_title=kind.x_title,
         y_title=f"test {merit.title}",
-        series=[front, before, *series],
+        series=[*([front] if course is None else []), before, *series],
         scale=scale,
         bottom=bottom,
         top=100.0 if merit.scale == 100 and best <= 100 else None,
