@@ -54,7 +54,9 @@ def opened(browser: Any) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
-    study(folder / "study", {"l2-50": 0.5, "l2-80": 0.2, HOSTILE[:25].replace("/", "_"): 0.3})
+    hostile = HOSTILE[:25].replace("/", "_")
+    study(folder / "study", {"l2-50": 0.5, "l2-80": 0.2, hostile: 0.3})
+    (folder / "study" / hostile / "0" / "config.yaml").write_text("criterion: other\n")
     return write_report([folder], folder / "report.html", held=lambda _: False)
 
 
@@ -116,7 +118,7 @@ def test_the_legend_hides_a_method_in_every_chart(opened: Any, report: Path) -> 
     button = page.locator(".legend button", has_text="l2").first
 
     def shown() -> list[bool]:
-        drawn = "groups => groups.map(group => group.getBoundingClientRect().height > 0)"
+        drawn = "groups => groups.map(group => getComputedStyle(group).display !== 'none')"
         found: list[bool] = page.locator("g.series[data-series='l2']").evaluate_all(drawn)
         return found
 

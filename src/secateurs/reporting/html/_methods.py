@@ -29,9 +29,13 @@ def methods_of(views: Sequence[View]) -> Mapping[str, str]:
     for variants in alike.values():
         called = _common(variants)
         # Two methods may not share a name.
-        called = called if called and called not in names.values() else " and ".join(variants)
+        called = called if called and called not in names.values() else _listed(variants)
         names |= dict.fromkeys(variants, called)
     return {variant: names[variant] for variant in order}
+
+
+def _listed(variants: Sequence[str]) -> str:
+    return " and ".join(variants) if len(variants) < 3 else f"{variants[0]} and {len(variants) - 1} more"
 
 
 def _essence(view: View) -> str:
