@@ -22,12 +22,14 @@ _FIGURES = (
 
 def comparison(summaries: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
     """Mean and spread of every figure over the seeds of each variant."""
+    grouped: dict[str, list[Mapping[str, Any]]] = {}
+    for name, summary in summaries:
+        grouped.setdefault(name, []).append(summary)
     return {
         variant: {
-            side: _statistics([summary[side] for name, summary in summaries if name == variant and summary[side]])
-            for side in ("before", "after")
+            side: _statistics([summary[side] for summary in each if summary[side]]) for side in ("before", "after")
         }
-        for variant in dict.fromkeys(name for name, _ in summaries)
+        for variant, each in grouped.items()
     }
 
 

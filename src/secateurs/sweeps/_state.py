@@ -1,5 +1,6 @@
 """What a sweep has come to: sweep.json, and a run.json as that of any study; each is written whole or not at all."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ class SweepState:
         self.finished = finished
         self._status, self._error = "running", ""
         self._summaries: dict[str, Mapping[str, Any]] = {}
+        self._lines: dict[int, tuple[Trial, str]] = {}  # each trial is turned into JSON once
 
     @classmethod
     def open(cls, home: Path, sweep: Sweep, *, resume: bool) -> Self:
@@ -61,9 +63,10 @@ class SweepState:
         self.save()
 
     def add(self, trial: Trial) -> None:
-        """One more trial."""
+        """One more trial; on disk as soon as anything becomes of it."""
         self.trials.append(trial)
-        self.save()
+        if not trial.runs:
+            self.save()
 
     def change(self, trial: Trial, run: TrialRun) -> None:
         """That run of the trial is now so."""
@@ -85,6 +88,9 @@ class SweepState:
 
     def plain(self) -> dict[str, Any]:
         """What sweep.json holds."""
+        return {**self._head(), "trials": [trial.plain() for trial in self.trials]}
+
+    def _head(self) -> dict[str, Any]:
         return {
             "version": 1,
             "name": self.sweep.name,
@@ -93,12 +99,11 @@ class SweepState:
             "search": self.sweep.search,
             "objectives": [{"name": name, "direction": FIGURES[name].direction} for name in self.sweep.objectives],
             "best": [trial.name for trial in self.best],
-            "trials": [trial.plain() for trial in self.trials],
         }
 
     def save(self) -> None:
         """Write both files. sweep.json comes first: it is what a later call goes by."""
-        write_json(self.home / STATE_FILE, self.plain())
+        write_text(self.home / STATE_FILE, self._text())
         begun = [(trial, run) for trial in self.trials for run in trial.runs if run.status != "waiting"]
         summaries = [(trial.name, self._summaries[run.path]) for trial, run in begun if run.path in self._summaries]
         write_json(
@@ -112,6 +117,17 @@ class SweepState:
                 "summary": {"variants": comparison(summaries)},
             },
         )
+
+    def _text(self) -> str:
+        """sweep.json, a trial to a line."""
+        head = json.dumps(self._head(), indent=2).removesuffix("\n}")
+        return f'{head},\n  "trials": [\n' + ",\n".join(map(self._line, self.trials)) + "\n  ]\n}\n"
+
+    def _line(self, trial: Trial) -> str:
+        known = self._lines.get(trial.number)
+        if known is None or known[0] is not trial:
+            known = self._lines[trial.number] = (trial, f"    {json.dumps(trial.plain())}")
+        return known[1]
 
     def _recall(self, run: TrialRun) -> None:
         if run.status == "finished" and run.path not in self._summaries:

@@ -110,15 +110,16 @@ def best_trials(trials: Sequence[Trial], objectives: Sequence[str]) -> list[Tria
     With one objective, those with the best value: several where they are equal.
     """
     known = [
-        (trial, [FIGURES[name].better(trial.figures[name]) for name in objectives])
+        (trial, tuple(FIGURES[name].better(trial.figures[name]) for name in objectives))
         for trial in trials
         if trial.status == "finished" and all(math.isfinite(trial.figures.get(name, math.nan)) for name in objectives)
     ]
-    return [trial for trial, values in known if not any(_dominates(other, values) for _, other in known)]
-
-
-def _dominates(other: Sequence[float], values: Sequence[float]) -> bool:
-    return all(a >= b for a, b in zip(other, values, strict=True)) and list(other) != list(values)
+    front: list[tuple[float, ...]] = []
+    for point in sorted({point for _, point in known}, reverse=True):
+        # Whatever exceeds it in one and in none falls short of it has come before it in this order.
+        if not any(all(a >= b for a, b in zip(other, point, strict=True)) for other in front):
+            front.append(point)
+    return [trial for trial, point in known if point in front]
 
 
 def _word(value: Any) -> str:
