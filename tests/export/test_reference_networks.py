@@ -24,10 +24,12 @@ def _network(name: str, *, narrow: bool) -> tuple[nn.Module, Tensor]:
     options: dict[str, Any] = {key: smaller[key] for key in smaller.keys() & entry.options.keys()} if narrow else {}
     if narrow and "width" in entry.options:
         options["width"] = entry.options["width"] / 4
+    size = 64 if entry.input_shape[1] > 64 else entry.input_shape[1]
+    if narrow and name.startswith("conv"):  # their linear layers grow with images, and factors with the square of that
+        size = options["size"] = 16
     torch.manual_seed(0)
     model = models.build(name, **options).eval()
     _shake(model)
-    size = 64 if entry.input_shape[1] > 64 else entry.input_shape[1]
     return model, torch.randn(1, entry.input_shape[0], size, size, generator=torch.Generator().manual_seed(1))
 
 
