@@ -2,12 +2,14 @@
 
 import json
 import math
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from secateurs import SecateursError
 from secateurs.cli import main
+from secateurs.recipes._pictures import report_on
 from secateurs.reporting import catalogue
 from secateurs.reporting.html import report_page, write_report
 from secateurs.reporting.html._markup import tag
@@ -175,3 +177,17 @@ def test_where_there_are_no_runs_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(SecateursError, match="wanted at least one run, got none"):
         write_report([tmp_path], tmp_path / "report.html", held=lambda _: False)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_report_that_cannot_be_written_is_told_and_breaks_nothing(tmp_path: Path) -> None:
+    told: list[str] = []
+    folder = one_run(tmp_path / "run")
+    (folder / "report.html").mkdir()
+    report_on(folder, told.append)
+    assert len(told) == 1
+    assert told[0].startswith("no report: ")
+
+
+def test_style_and_script_come_with_the_package() -> None:
+    room = files("secateurs.reporting.html")
+    assert all((room / name).is_file() for name in ("style.css", "script.js"))
