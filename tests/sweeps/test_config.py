@@ -56,6 +56,7 @@ def test_nothing_is_chosen_by_test_images(name: str) -> None:
     ("values", "message"),
     [
         ({"space": {"stages.1.remvoe.macs": [0.2]}}, r"stages.1.remvoe: .*Did you mean 'remove'\?"),
+        ({"space": {"stages.1.criterion": ["magnitud"]}}, r"criterion: .*got 'magnitud'. Did you mean 'magnitude'\?"),
         ({"overrides": {"data.validation_ratio": 0.0}}, r"data.validation_ratio: wanted validation images"),
         (
             {"objectives": ["validation_elbo"]},

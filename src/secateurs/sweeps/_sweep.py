@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from secateurs._errors import ConfigError, SecateursError
+from secateurs._errors import SecateursError
 from secateurs._signals import interruptible
 from secateurs.recipes import Recipe, draw_study, locked, reason_of, unlock_elsewhere
 from secateurs.sweeps._config import Sweep
@@ -172,7 +172,7 @@ class _Course:
         name = trial_name(number, values)
         try:
             recipes = trial_recipes(self._state.sweep, values, source=f"{self._state.sweep.name}, trial {name}")
-        except ConfigError as error:
+        except SecateursError as error:
             self._options.notify(f"{name} failed: {error}")
             return Trial(number=number, name=name, values=values, runs=(), errors=(str(error),))
         runs = tuple(TrialRun(seed=seed, path=f"{name}/{seed}", figures={}) for seed in recipes)

@@ -6,6 +6,7 @@ from typing import Any
 from secateurs._errors import ConfigError
 from secateurs._nearest import nearest_hint
 from secateurs.recipes import Recipe, override, parse
+from secateurs.recipes.stages import expand
 from secateurs.sweeps._config import Sweep
 from secateurs.sweeps._figures import FIGURES
 from secateurs.sweeps._space import changes
@@ -58,6 +59,8 @@ def _judged_by_validation(stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _check(recipe: Recipe, sweep: Sweep) -> None:
+    for step in expand(recipe.stages):
+        step.stage.check()
     for name in sweep.objectives:
         purpose = FIGURES[name].purpose
         if purpose not in (None, recipe.purpose):
