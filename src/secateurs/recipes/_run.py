@@ -149,10 +149,10 @@ def _carry_out(session: Session) -> None:
         directory.start_step(step.name)
         with session.part.progress.stage(session.part.name, step.name):
             reason = left_out(session, step)
-            results = {"left_out": reason} if reason is not None else step.stage.run(session, step)
+            told = {"left_out": reason} if reason is not None else step.stage.run(session, step)
             if step.stage.changes and reason is None:
                 session.save_pictures(step)
-            directory.finish_step(step.name, results)
+            directory.finish_step(step.name, told)
         _close(session, step)
     results = {step.name: directory.entry(step.name)["results"] for step in session.steps}
     directory.state["summary"] = summarise(session.steps, results)

@@ -18,7 +18,7 @@ def summarise(steps: Sequence[Step], results: Mapping[str, Mapping[str, Any]]) -
     """
     last = [step for step in steps if step.stage.measures][-1]
     measured = results[last.name]
-    in_vain = undone(list(results.values()))
+    in_vain = undone(results.values())
     cuts = [step for step in steps if step.stage.cuts and step.name not in in_vain and "before" in results[step.name]]
     if not cuts:
         return {"before": None, "after": measured["after"], "asked": {}, "removed": {}, "verified": None}

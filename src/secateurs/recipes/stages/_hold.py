@@ -1,6 +1,6 @@
 """Rounds of work that keep to a limit: once a round has cost too much, its work is undone and no other follows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
@@ -111,7 +111,7 @@ def left_out(session: "Session", step: Step) -> str | None:
     return None
 
 
-def undone(results: Sequence[dict[str, Any]]) -> set[str]:
+def undone(results: Iterable[Mapping[str, Any]]) -> set[str]:
     """Names of the stages whose work these results say was undone."""
     return {name for each in results for name in each.get("undone", ())}
 
