@@ -65,7 +65,14 @@ def study(path: Path, variants: dict[str, float], seeds: int = 2) -> Path:
             accuracy = 0.9 + 0.08 * factor + 0.002 * seed
             one_run(path / variant / str(seed), accuracy=accuracy, factor=factor, seed=seed, remove=1 - factor)
             runs.append({"variant": variant, "seed": seed, "path": f"{variant}/{seed}"})
-    content: dict[str, Any] = {"name": "study", "status": "finished", "error": None, "runs": runs, "stages": [], "summary": {}}
+    content: dict[str, Any] = {
+        "name": "study",
+        "status": "finished",
+        "error": None,
+        "runs": runs,
+        "stages": [],
+        "summary": {},
+    }
     (path / "run.json").write_text(json.dumps(content))
     return path
 
