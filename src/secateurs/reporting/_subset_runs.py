@@ -16,7 +16,7 @@ WAYS = {
     "fine_tuned": "fine-tuned on the subset, unpruned",
     "aware": "aware: fine-tuned on the subset, then cut",
     "retrained": "cut first, then trained on the subset",
-    "agnostic_steps": "agnostic, as many images as the subset has",
+    "agnostic_steps": "agnostic, with shorter epochs",
     "agnostic": "agnostic: cut and trained on all classes",
 }
 """How a network came to be, in the order and the words of tables and pictures."""
